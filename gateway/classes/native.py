@@ -1,0 +1,151 @@
+"""A station that speaks CFX itself: nothing is derived, but its state is followed.
+
+Pure: the same state and message give the same result, so a batch that was rolled back can be stepped again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.classes.clock import UNKNOWN, Clock
+from gateway.core.observation import CfxMessage, Facts, FaultFact
+from gateway.core.times import Micros
+
+VERSION = 1
+"""Of the stored form of State. Another version is read as unknown."""
+
+_TRANSACTIONS = 64
+_FAULTS = 200
+
+
+class Work(msgspec.Struct, frozen=True, array_like=True):
+    """What the station said about one transaction."""
+
+    lane: int | None
+    units: tuple[str, ...]
+    open: bool
+
+
+class OpenFault(msgspec.Struct, frozen=True):
+    fault: FaultFact
+    since: Micros
+    acknowledged: bool = False
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a station. Codes are SEMI E10/E58 as CFX ResourceState; None: not known.
+
+    recipes: active (name, revision) by lane (`""`: the whole station). works: the newest transactions, newest last.
+    """
+
+    state: int | None = None
+    since: Micros | None = None
+    online: bool | None = None
+    heartbeat_s: float | None = None
+    stages: dict[str, tuple[int, Micros]] = {}
+    recipes: dict[str, tuple[str | None, str | None]] = {}
+    faults: dict[str, OpenFault] = {}
+    works: dict[str, Work] = {}
+    clock: Clock = UNKNOWN
+    reported_offset_ms: int | None = None
+
+
+EMPTY = State()
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(State)
+
+
+def save(state: State) -> bytes:
+    return _encoder.encode(state)
+
+
+def load(version: int, data: bytes) -> State:
+    """Raises ValueError when the bytes are of another version or damaged: the state is unknown then."""
+    if version != VERSION:
+        raise ValueError(f"station state of version {version}, this Lineside reads {VERSION}")
+    return _decoder.decode(data)
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """What the station's past adds to a message: the transaction's lane and its units known so far."""
+
+    lane: int | None
+    also_units: tuple[str, ...]
+
+
+_SILENT = Remark(None, ())
+
+
+def step(state: State, message: CfxMessage, at: Micros) -> tuple[State, Remark]:
+    """Follow one message. `at` is the event's time."""
+    facts = message.facts
+    changes: dict[str, object] = {}
+    remark = _SILENT if facts.lane is None else Remark(facts.lane, ())
+    if facts.transaction is not None:
+        works, remark = _work(state.works, message.name, facts)
+        changes["works"] = works
+    if facts.state is not None and facts.state != state.state:
+        changes |= {"state": facts.state, "since": at}
+    if facts.stage_state is not None and facts.stage is not None:
+        changes["stages"] = {**state.stages, facts.stage: (facts.stage_state, at)}
+    if facts.recipe is not None:
+        lane = "" if facts.lane is None else str(facts.lane)
+        recipes = {key: value for key, value in state.recipes.items() if key != lane}
+        changes["recipes"] = recipes if facts.recipe_deactivated else {**recipes, lane: facts.recipe}
+    faults = _faults(state.faults, facts, at)
+    if faults is not state.faults:
+        changes["faults"] = faults
+    if facts.heartbeat_s is not None:
+        changes["heartbeat_s"] = facts.heartbeat_s
+    if facts.online is not None:
+        changes["online"] = facts.online
+    return (msgspec.structs.replace(state, **changes) if changes else state), remark
+
+
+def _work(works: dict[str, Work], name: str, facts: Facts) -> tuple[dict[str, Work], Remark]:
+    assert facts.transaction is not None
+    said = tuple(dict.fromkeys(ref.id for ref in facts.units if ref.id is not None))
+    before = works.get(facts.transaction)
+    if before is None:
+        work = Work(facts.lane, said, name != "CFX.Production.WorkCompleted")
+        remark = Remark(facts.lane, ())
+    else:
+        lane = before.lane if facts.lane is None else facts.lane
+        units = tuple(dict.fromkeys((*before.units, *said)))[:1000]
+        work = Work(lane, units, before.open and name != "CFX.Production.WorkCompleted")
+        remark = Remark(lane, before.units)
+        if work == before:
+            return works, remark
+    works = {key: value for key, value in works.items() if key != facts.transaction}
+    works[facts.transaction] = work
+    while len(works) > _TRANSACTIONS:
+        del works[next(iter(works))]
+    return works, remark
+
+
+def _faults(faults: dict[str, OpenFault], facts: Facts, at: Micros) -> dict[str, OpenFault]:
+    if facts.faults_active is not None:
+        if [fault.occurrence for fault in facts.faults_active] == list(faults):
+            return faults
+        return {
+            fault.occurrence: faults.get(fault.occurrence, OpenFault(fault, at))
+            for fault in facts.faults_active[:_FAULTS]
+        }
+    changed = faults
+    for fault in facts.faults_raised:
+        if fault.occurrence not in changed and len(changed) < _FAULTS:
+            changed = {**changed, fault.occurrence: OpenFault(fault, at)}
+    if facts.fault_cleared in changed:
+        changed = {key: value for key, value in changed.items() if key != facts.fault_cleared}
+    if (known := changed.get(facts.fault_acknowledged or "")) is not None and not known.acknowledged:
+        changed = {**changed, known.fault.occurrence: msgspec.structs.replace(known, acknowledged=True)}
+    return changed
+
+
+def with_clock(state: State, clock: Clock) -> State:
+    return msgspec.structs.replace(state, clock=clock)
+
+
+def with_reported_offset(state: State, offset_ms: int) -> State:
+    """After ClockOffsetChanged was made for it."""
+    return msgspec.structs.replace(state, reported_offset_ms=offset_ms)

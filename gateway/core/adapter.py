@@ -1,0 +1,41 @@
+"""The contract between an adapter and everything else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gateway.core.frame import Delivery, Frame, Notice
+from gateway.core.observation import Observation
+
+
+class Adapter(Protocol):
+    """One instance per configured connection.
+
+    An adapter contains no retry, back-off, sleep, metric, and no log of failures that it raises: the supervisor
+    does all of that, once, for every adapter.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the connection, unique in the gateway."""
+
+    @property
+    def protocol(self) -> str:
+        """The protocol's name in the configuration, such as `cfx-mqtt`; a metric label."""
+
+    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Delivery | Notice]]:
+        """Entering is being connected (and subscribed), iterating is reading, leaving is being closed.
+
+        Called again for every attempt; leaves nothing behind when it fails or is cancelled. Raises NotConnected
+        when the peer is absent, refuses us or goes away, whether while entering or while iterating. The iterator
+        holds what it has read but not yet handed over within a bound of bytes and stops reading beyond it.
+        """
+
+    def decode(self, frame: Frame) -> Sequence[Observation]:
+        """Pure: no I/O, no clock. Same frame, same observations; so captures replay to the same events.
+
+        Parts that cannot be understood come as `Unreadable` among the rest; DecodeError is for the whole frame.
+        May run on another thread than the event loop.
+        """

@@ -1,0 +1,80 @@
+"""Which id a CFX message gets in the journal, and whether we have it already."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.core import ids
+from gateway.core.observation import CfxMessage
+from gateway.core.times import Micros
+from gateway.journal.transaction import Seen, Transaction
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """id None: a copy of what is stored. possible_copy_of: same content as that event, but nothing proves a copy.
+    reused: this UniqueID came before with other content."""
+
+    id: str | None
+    possible_copy_of: str | None = None
+    reused: bool = False
+
+
+class Identities:
+    """For one batch: what the journal knew before it, and what the batch itself adds."""
+
+    def __init__(self, transaction: Transaction, messages: list[CfxMessage]) -> None:
+        self._transaction = transaction
+        wanted = {found for message in messages if (found := ids.guid(message.unique_id)) is not None}
+        self._seen = transaction.seen(wanted)
+        self._asked = wanted
+
+    def settle(self, message: CfxMessage, owner: str, *, redelivered: bool, at: Micros) -> Identity:
+        """Identify one message of `owner` (its handle, else its station).
+
+        A GUID is taken at its word until the same handle uses it for something else; from then on, as for a missing,
+        zero or malformed UniqueID, only the transport can say that a message is a copy.
+        """
+        guid = ids.guid(message.unique_id)
+        content = message.digest.hex()
+        space = ids.namespace(owner)
+        if guid is None:
+            base = ids.derived(space, message.timestamp or "", message.unique_id or "", content)
+            return self._untrusted(base, owner, message, redelivered, at, reused=False)
+        seen = self._seen.get(guid)
+        if seen is None:
+            self._seen[guid] = Seen(owner, message.digest)
+            return Identity(guid)
+        if seen.owner == owner and seen.digest == message.digest and not seen.reused:
+            return Identity(None)
+        if not seen.reused:
+            seen.reused = True
+            self._transaction.remember(guid, seen, at)
+        same = seen.owner == owner and seen.digest == message.digest
+        if same and redelivered:
+            return Identity(None)
+        base = ids.derived(space, guid, content)
+        found = self._untrusted(base, owner, message, redelivered, at, reused=True)
+        if same and found.possible_copy_of is None and found.id is not None:
+            return Identity(found.id, possible_copy_of=guid, reused=True)
+        return found
+
+    def _untrusted(
+        self, base: str, owner: str, message: CfxMessage, redelivered: bool, at: Micros, *, reused: bool
+    ) -> Identity:
+        seen = self._lookup(base)
+        if seen is None:
+            self._seen[base] = Seen(owner, message.digest)
+            return Identity(base, reused=reused)
+        if redelivered:
+            return Identity(None, reused=reused)
+        seen.repeats += 1
+        self._transaction.remember(base, seen, at)
+        again = ids.derived(ids.namespace(owner), base, str(seen.repeats))
+        self._seen[again] = Seen(owner, message.digest)
+        return Identity(again, possible_copy_of=base, reused=reused)
+
+    def _lookup(self, id_: str) -> Seen | None:
+        if id_ not in self._seen and id_ not in self._asked:
+            self._asked.add(id_)
+            self._seen.update(self._transaction.seen([id_]))
+        return self._seen.get(id_)

@@ -1,0 +1,233 @@
+"""From deliveries to committed events: decode, queue, commit, acknowledge, publish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from gateway.core import times
+from gateway.core.adapter import Adapter
+from gateway.core.errors import DecodeError
+from gateway.core.event import Event
+from gateway.core.frame import Delivery
+from gateway.core.observation import CfxMessage, Observation
+from gateway.core.telemetry import Telemetry
+from gateway.core.times import Micros
+from gateway.ingest.acks import AckLine
+from gateway.ingest.apply import Stepper, Tally, refusal_of
+from gateway.ingest.queues import Item, Queue, Queues, Refusal
+from gateway.ingest.settings import IngestSettings
+from gateway.ingest.stations import Stations
+from gateway.journal.tail import Tail
+from gateway.journal.transaction import Transaction
+from gateway.journal.writer import Writer
+
+log = logging.getLogger("lineside.ingest")
+
+Taken = tuple[Queue, Item]
+
+
+class Ingest:
+    """Between the connections (event loop) and the journal (the writer's thread, which this starts and stops).
+
+    on_committed: called on the event loop with every delivery that can be answered, once it is stored and acknowledged;
+    the request module answers there. on_heard: called once per commit for each station that was heard.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        stations: Stations,
+        telemetry: Telemetry,
+        settings: IngestSettings,
+        *,
+        states: Mapping[str, tuple[int, bytes]],
+        payload_cap: int,
+    ) -> None:
+        self._writer = writer
+        self._telemetry = telemetry
+        self.settings = settings
+        self.stations = stations
+        self.stepper = Stepper(stations, states, payload_cap=payload_cap)
+        self.tail = Tail(writer.place, writer.head)
+        self.on_committed: Callable[[str, Delivery, Sequence[Observation]], None] | None = None
+        self.on_heard: Callable[[str, str, Micros], None] | None = None
+        self._queues = Queues(
+            frames=settings.queue_frames,
+            size=settings.queue_bytes,
+            batch=settings.batch_events,
+            batch_size=settings.batch_bytes,
+        )
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.lines: dict[str, AckLine] = {}
+
+    # -- life
+
+    def start(self) -> None:
+        """Start the writer's thread; the journal is open."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._writer.run, args=(self,), name="journal-writer", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Commit what is queued, stop the thread. What cannot be committed stays unacknowledged with the machines."""
+        self._writer.stop()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+        await asyncio.sleep(0)  # let the last commit's callbacks run
+        self._aside.shutdown(wait=False)
+        self.tail.close()
+
+    def line(self, connection: str) -> AckLine:
+        """A fresh acknowledgement line for a new connection instance."""
+        line = self.lines[connection] = AckLine(self.settings.unacknowledged_bytes)
+        return line
+
+    # -- from the connections (event loop)
+
+    async def offer(self, adapter: Adapter, line: AckLine, delivery: Delivery) -> bool:
+        """Take one delivery: decode, find its queue, wait for room there. False when it was dropped, which happens only
+        to transports that cannot wait (`delivery.acknowledged` is False) and is a gap."""
+        frame = delivery.frame
+        ticket = line.join(delivery)
+        refusal = None
+        observations: Sequence[Observation] = ()
+        try:
+            if len(frame.payload) > self.settings.decode_aside_bytes:
+                assert self._loop is not None
+                observations = await self._loop.run_in_executor(self._aside, adapter.decode, frame)
+            else:
+                observations = adapter.decode(frame)
+        except DecodeError as error:
+            refusal = Refusal(error.reason, str(error))
+        size = len(frame.payload)
+        for observation in observations:
+            size += len(observation.raw)
+        item = Item(
+            adapter.name,
+            adapter.protocol,
+            delivery=delivery,
+            ticket=ticket,
+            observations=observations,
+            refusal=refusal,
+            size=size,
+        )
+        queue = self._queues.queue(_source(adapter.name, observations))
+        if self._queues.full(queue, size):
+            labels = (adapter.name, adapter.protocol)
+            if not delivery.acknowledged:
+                self._telemetry.frames_dropped.labels(*labels).inc()
+                line.leave(ticket)
+                return False
+            self._telemetry.pauses.labels(*labels).inc()
+            while self._queues.full(queue, size):
+                await self._queues.room(queue)
+        self._queues.put(queue, item)
+        if line.full and delivery.acknowledged:
+            self._telemetry.pauses.labels(adapter.name, adapter.protocol).inc()
+            await line.room()
+        return True
+
+    def store(
+        self,
+        connection: str,
+        protocol: str,
+        events: Sequence[Event],
+        *,
+        effect: Callable[[Transaction], None] | None = None,
+    ) -> asyncio.Future[Sequence[Event]]:
+        """Commit something of the gateway's own, in order with everything else it stores; resolves after the commit."""
+        assert self._loop is not None
+        future: asyncio.Future[Sequence[Event]] = self._loop.create_future()
+
+        def done(stored: Sequence[Event]) -> None:
+            if not future.done():
+                future.set_result(stored)
+
+        item = Item(connection, protocol, events=events, effect=effect, done=done)
+        self._queues.put(self._queues.queue("gateway"), item)
+        return future
+
+    def depth(self) -> dict[str, tuple[int, int]]:
+        """Frames and bytes not yet committed, by source."""
+        return self._queues.depth()
+
+    # -- the writer's feed (writer's thread)
+
+    def take(self, wait_s: float) -> list[Taken]:
+        return self._queues.take(wait_s)
+
+    def apply(self, transaction: Transaction, items: Sequence[Taken]) -> None:
+        self.stepper.apply(transaction, [item for _, item in items])
+
+    def rolled_back(self) -> None:
+        self.stepper.roll_back()
+
+    def refused(self, item: Taken, error: Exception) -> Taken:
+        _, refused = item
+        if refused.delivery is None or refused.refusal is not None:
+            # Nothing of a machine's is lost by leaving this out, and it must not come back for ever.
+            log.error("an entry of the gateway's own cannot be stored and is left out: %s", error)
+            refused.events, refused.effect, refused.refusal = (), None, None
+            if refused.delivery is not None:
+                refused.observations = ()
+            return item
+        refused.refusal = refusal_of(error)
+        refused.observations = ()
+        return item
+
+    def committed(self, items: Sequence[Taken], events: Sequence[Event]) -> None:
+        self.stepper.keep()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._after_commit, items, events, self.stepper.tally)
+
+    # -- after a commit (event loop)
+
+    def _after_commit(self, items: Sequence[Taken], events: Sequence[Event], tally: Tally) -> None:
+        now = times.now()
+        for queue, item in items:
+            self._queues.settle(queue, item.size)
+            if item.ticket is not None:
+                item.ticket.line.leave(item.ticket)
+        self.tail.publish(list(events))
+        observe = self._telemetry.ingest_seconds.observe
+        answer = self.on_committed
+        for _, item in items:
+            if item.delivery is not None:
+                observe((now - item.received) / 1e6)
+                if item.delivery.reply is not None and answer is not None:
+                    answer(item.connection, item.delivery, item.observations)
+            if item.done is not None:
+                item.done(events)
+        self._count(tally)
+
+    def _count(self, tally: Tally) -> None:
+        if self.on_heard is not None:
+            for (connection, station), at in tally.heard.items():
+                self.on_heard(connection, station, at)
+        metrics = self._telemetry
+        metrics.journal_commits.inc()
+        for labels, count in tally.stored.items():
+            metrics.events_stored.labels(*labels).inc(count)
+        for labels, count in tally.duplicates.items():
+            metrics.duplicates.labels(*labels).inc(count)
+        for labels, count in tally.reused.items():
+            metrics.ids_reused.labels(*labels).inc(count)
+        for labels, count in tally.copies.items():
+            metrics.possible_copies.labels(*labels).inc(count)
+        for labels, count in tally.quarantined.items():
+            metrics.quarantined.labels(*labels).inc(count)
+        if tally.dropped:
+            metrics.quarantine_dropped.inc(tally.dropped)
+
+
+def _source(connection: str, observations: Sequence[Observation]) -> str:
+    for observation in observations:
+        if isinstance(observation, CfxMessage):
+            return f"{connection} {observation.source or ''}"
+    return connection

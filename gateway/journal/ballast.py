@@ -1,0 +1,48 @@
+"""Space set aside for the moment the disk is full: deleting rows needs room in the WAL first."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from pathlib import Path
+
+log = logging.getLogger("lineside.journal")
+
+
+class Ballast:
+    """A file of real blocks beside the journal. Size 0: none is kept."""
+
+    def __init__(self, path: Path, size: int, *, check_s: float = 10.0) -> None:
+        self._path = path
+        self._size = size
+        self._check_s = check_s
+        self._present = False
+        self._next = 0.0
+
+    def fill(self) -> None:
+        """Make the file when it is missing and the disk has twice its size to spare; looks every `check_s`."""
+        if self._size == 0 or self._present or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._check_s
+        try:
+            if self._path.exists() and self._path.stat().st_size == self._size:
+                self._present = True
+                return
+            disk = os.statvfs(self._path.parent)
+            if disk.f_bavail * disk.f_frsize < 2 * self._size:
+                return
+            with self._path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, self._size)
+            self._present = True
+        except OSError as error:
+            log.warning("no ballast file beside the journal: %s", error)
+            self.release()
+
+    def release(self) -> None:
+        """Give the space to whoever needs it now."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+        self._present = False
+        self._next = time.monotonic() + self._check_s

@@ -1,0 +1,106 @@
+"""Opening the SQLite file: which SQLite, which settings, which version of the schema."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from gateway.core.errors import JournalError
+from gateway.journal.schema import APPLICATION_ID, MIGRATIONS
+
+Synchronous = Literal["full", "normal"]
+
+
+def _driver() -> ModuleType:
+    try:
+        from pysqlite3 import dbapi2
+    except ImportError:  # no wheel for this machine: the system's SQLite, safe with our one checkpointing connection
+        return sqlite3
+    module: ModuleType = dbapi2
+    return module
+
+
+def _engine(path: Path, *, mode: str, pool: dict[str, Any]) -> Engine:
+    module = _driver()
+    uri = f"file:{_quote(path)}?mode={mode}"
+    return create_engine(
+        "sqlite://",
+        module=module,
+        creator=lambda: module.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0),
+        **pool,
+    )
+
+
+def _quote(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path.absolute()))
+
+
+def writer_engine(path: Path, *, synchronous: Synchronous = "full", cache_bytes: int = 64 << 20) -> Engine:
+    """The one connection that writes and checkpoints. It stays open as long as the engine."""
+    engine = _engine(path, mode="rwc", pool={"poolclass": StaticPool})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA page_size=4096")
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={synchronous.upper()}")
+        cursor.execute("PRAGMA wal_autocheckpoint=0")  # the writer checkpoints between batches
+        cursor.execute(f"PRAGMA cache_size=-{cache_bytes // 1024}")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.close()
+
+    return engine
+
+
+def reader_engine(path: Path, *, connections: int = 8) -> Engine:
+    """Connections that only read; none of them ever checkpoints."""
+    engine = _engine(path, mode="ro", pool={"poolclass": QueuePool, "pool_size": connections, "max_overflow": 0})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA query_only=ON")
+        cursor.execute("PRAGMA wal_autocheckpoint=0")
+        cursor.execute("PRAGMA cache_size=-8192")
+        cursor.close()
+
+    return engine
+
+
+def migrate(connection: Connection, path: Path) -> str:
+    """Bring the file to this version's schema and return the journal's id.
+
+    Raises JournalError for a file that is no journal or comes from a later version.
+    """
+    application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    empty = connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one() == 0
+    if not empty and application != APPLICATION_ID:
+        raise JournalError(f"{path} is an SQLite file but no Lineside journal; name another file in [journal] path")
+    if version > len(MIGRATIONS):
+        raise JournalError(
+            f"{path} was written by a later Lineside (schema {version}, this one knows {len(MIGRATIONS)}); "
+            "install that version again or name another file in [journal] path"
+        )
+    for number in range(version, len(MIGRATIONS)):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        for statement in MIGRATIONS[number].split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+        if number == 0:
+            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.exec_driver_sql("INSERT INTO meta VALUES ('journal', ?), ('head', '0')", (secrets.token_hex(4),))
+        connection.exec_driver_sql(f"PRAGMA user_version={number + 1}")
+        connection.exec_driver_sql("COMMIT")
+    journal: str = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'journal'").scalar_one()
+    return journal

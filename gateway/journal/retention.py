@@ -1,0 +1,108 @@
+"""Deleting what is too old or too much, in steps small enough that ingest never waits for them."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from sqlalchemy import Connection
+
+from gateway.core import times
+
+_DAY = 86_400_000_000
+
+
+class RetentionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """days, bytes: how much history is kept; None: no limit. dedup_days: how long event ids are known, also of events
+    that are gone. check_s: pause between looks when nothing was due. rows: events deleted in one step."""
+
+    days: float | None = None
+    bytes: int | None = None
+    dedup_days: float = 30.0
+    check_s: float = 30.0
+    rows: int = 500
+
+
+class Retention:
+    """Used on the writer's thread, between its transactions."""
+
+    def __init__(self, limits: RetentionLimits) -> None:
+        self._limits = limits
+        self._next = 0.0
+
+    def step(self, connection: Connection, *, full: bool = False) -> bool:
+        """Delete one portion if one is due (with `full`: all that is due). True when something was deleted."""
+        if not full and time.monotonic() < self._next:
+            return False
+        deleted = False
+        while self._events(connection) or self._keys(connection):
+            deleted = True
+            self._shrink(connection)
+            if not full:
+                return True
+        self._next = time.monotonic() + self._limits.check_s
+        return deleted
+
+    def _events(self, connection: Connection) -> bool:
+        limits = self._limits
+        if limits.days is None and limits.bytes is None:
+            return False
+        oldest = connection.exec_driver_sql(
+            "SELECT e.seq, e.received FROM event e ORDER BY e.seq LIMIT ?", (limits.rows,)
+        ).all()
+        if not oldest:
+            return False
+        last = 0
+        if limits.bytes is not None and self._used(connection) > limits.bytes:
+            last = oldest[-1][0]
+        elif limits.days is not None:
+            cutoff = times.now() - int(limits.days * _DAY)
+            last = max((seq for seq, received in oldest if received < cutoff), default=0)
+        if last == 0:
+            return False
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(
+            "INSERT OR IGNORE INTO dedup SELECT e.id, coalesce(p.handle, p.station, ''), e.digest, e.received, 0, 0 "
+            "FROM event e JOIN place p ON p.id = e.place WHERE e.seq <= ? AND e.received >= ? AND e.digest IS NOT NULL",
+            (last, times.now() - int(limits.dedup_days * _DAY)),
+        )
+        units = (
+            connection.exec_driver_sql("SELECT DISTINCT unit FROM event_unit WHERE seq <= ?", (last,)).scalars().all()
+        )
+        connection.exec_driver_sql("DELETE FROM event_unit WHERE seq <= ?", (last,))
+        connection.exec_driver_sql("DELETE FROM event WHERE seq <= ?", (last,))
+        for unit in units:
+            connection.exec_driver_sql(
+                "DELETE FROM unit WHERE id = ? AND NOT EXISTS (SELECT 1 FROM event_unit WHERE unit = ?)",
+                (unit, unit),
+            )
+        connection.exec_driver_sql("DELETE FROM gap WHERE closed_seq <= ?", (last,))
+        connection.exec_driver_sql("COMMIT")
+        return True
+
+    def _keys(self, connection: Connection) -> bool:
+        cutoff = times.now() - int(self._limits.dedup_days * _DAY)
+        if connection.exec_driver_sql("SELECT 1 FROM dedup WHERE received < ? LIMIT 1", (cutoff,)).first() is None:
+            return False
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(
+            "DELETE FROM dedup WHERE id IN (SELECT id FROM dedup WHERE received < ? LIMIT ?)",
+            (cutoff, self._limits.rows),
+        )
+        connection.exec_driver_sql("COMMIT")
+        return True
+
+    def _shrink(self, connection: Connection) -> None:
+        # This pragma frees one page per step and returns no row that SQLAlchemy could wait for: step it by hand.
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute("PRAGMA incremental_vacuum(2000)")
+            cursor.fetchall()
+        finally:
+            cursor.close()
+
+    def _used(self, connection: Connection) -> int:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+        size = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+        return int((pages - free) * size)

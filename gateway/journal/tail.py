@@ -1,0 +1,108 @@
+"""The journal's live end: what was just committed, shared by all who follow it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+
+from gateway.core.event import Event, Place, encode
+from gateway.journal.filter import Filter
+
+
+class Entry:
+    """A committed event and its JSON, made once when the first reader wants it."""
+
+    __slots__ = ("_json", "event")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self._json: bytes | None = None
+
+    def json(self, place: Place) -> bytes:
+        if self._json is None:
+            self._json = encode(self.event, place)
+        return self._json
+
+
+class Chunk:
+    """The events of one commit, consecutive from `first` to `last`."""
+
+    __slots__ = ("entries", "first", "last", "shared", "size")
+
+    def __init__(self, events: list[Event]) -> None:
+        self.entries = [Entry(event) for event in events]
+        self.first = events[0].seq
+        self.last = events[-1].seq
+        self.size = sum(len(event.raw) for event in events)
+        self.shared: dict[str, bytes] = {}
+        """Whatever all unfiltered readers of one kind send for this chunk, under their kind's name."""
+
+    def matching(self, wanted: Filter, after: int) -> Iterator[Entry]:
+        for entry in self.entries:
+            if entry.event.seq > after and wanted.accepts(entry.event):
+                yield entry
+
+
+class Tail:
+    """Lives on the event loop. Keeps the newest commits within `events` and `size` bytes for readers close to the head;
+    who is further behind reads pages from the journal until it has caught up."""
+
+    def __init__(self, place: Place, head: int, *, events: int = 20_000, size: int = 64 << 20) -> None:
+        self.place = place
+        self.head = head
+        self._limit_events, self._limit_size = events, size
+        self._chunks: deque[Chunk] = deque()
+        self._events = 0
+        self._size = 0
+        self._moved = asyncio.Event()
+        self.closed = False
+
+    def publish(self, events: list[Event]) -> None:
+        """Called once per commit, in order."""
+        if not events:
+            return
+        chunk = Chunk(events)
+        self._chunks.append(chunk)
+        self._events += len(events)
+        self._size += chunk.size
+        while len(self._chunks) > 1 and (self._events > self._limit_events or self._size > self._limit_size):
+            old = self._chunks.popleft()
+            self._events -= len(old.entries)
+            self._size -= old.size
+        self.head = chunk.last
+        self._wake()
+
+    def close(self) -> None:
+        """No more events will come: waiting readers return."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def since(self, after: int) -> list[Chunk] | None:
+        """Chunks with events behind `after`; empty at the head; None when that is older than what is kept here."""
+        if after >= self.head:
+            return []
+        if not self._chunks or self._chunks[0].first > after + 1:
+            return None
+        found: list[Chunk] = []
+        for chunk in reversed(self._chunks):
+            if chunk.last <= after:
+                break
+            found.append(chunk)
+        found.reverse()
+        return found
+
+    async def wait(self, after: int, timeout_s: float) -> bool:
+        """Until the head is beyond `after` or the tail closes; False when the time ran out first."""
+        if self.head > after or self.closed:
+            return True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True

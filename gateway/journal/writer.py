@@ -1,0 +1,266 @@
+"""The one thread that writes: group commit, retry on a full disk, halving on a bad value, checkpoints.
+
+There is no linger timer: whatever is queued when the previous commit returns goes into the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from gateway.core.errors import JournalError
+from gateway.core.event import Event, Place
+from gateway.journal.ballast import Ballast
+from gateway.journal.database import Synchronous, migrate, writer_engine
+from gateway.journal.lock import Lock
+from gateway.journal.retention import Retention, RetentionLimits
+from gateway.journal.transaction import Names, Transaction
+
+log = logging.getLogger("lineside.journal")
+
+Item = TypeVar("Item")
+
+
+class Feed(Protocol[Item]):
+    """Who fills the journal. All of it is called on the writer's thread."""
+
+    def take(self, wait_s: float) -> list[Item]:
+        """Everything that is ready, within the batch limits; waits up to `wait_s` for a first item."""
+
+    def apply(self, transaction: Transaction, items: Sequence[Item]) -> None:
+        """Turn the items into changes. Anything it raises but I/O errors is about the data: the batch is halved."""
+
+    def rolled_back(self) -> None:
+        """The transaction did not happen: forget what `apply` changed in memory."""
+
+    def refused(self, item: Item, error: Exception) -> Item:
+        """An item that cannot be stored: what to store instead (a quarantine entry)."""
+
+    def committed(self, items: Sequence[Item], events: Sequence[Event]) -> None:
+        """It is on disk."""
+
+
+class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds and intervals of the writer.
+
+    checkpoint_bytes: a PASSIVE checkpoint when the WAL has grown this far; truncate_bytes: cut the file above this size.
+    stalled_retry_s: pause before the same batch is tried again after an I/O error. idle_s: longest wait for work.
+    """
+
+    synchronous: Synchronous = "full"
+    checkpoint_bytes: int = 16 << 20
+    truncate_bytes: int = 64 << 20
+    ballast_bytes: int = 64 << 20
+    quarantine_bytes: int = 1 << 30
+    stalled_retry_s: float = 1.0
+    idle_s: float = 0.25
+    retention: RetentionLimits = RetentionLimits()
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """Why and since when (monotonic seconds) nothing can be committed."""
+
+    reason: str
+    since: float
+
+
+class Writer:
+    """Owns the journal file. `open` before `run`; `run` is the body of the writer's thread until `stop`."""
+
+    def __init__(self, path: Path, *, site: str, gateway: str, settings: WriterSettings) -> None:
+        self.path = path
+        self.settings = settings
+        self.head = 0
+        self.commits = 0
+        self.stall: Stall | None = None
+        self.journal = ""
+        self._site, self._gateway = site, gateway
+        self._names = Names()
+        self._stop = threading.Event()
+        self._lock: Lock | None = None
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+        self._ballast = Ballast(path.with_name(path.name + ".ballast"), settings.ballast_bytes)
+        self._retention = Retention(settings.retention)
+        self._unmerged = 0  # about how many bytes the WAL holds that are not in the file yet
+        self._truncate_after = 0.0
+
+    @property
+    def place(self) -> Place:
+        return Place(self.journal, self._site, self._gateway)
+
+    @property
+    def lock(self) -> Lock:
+        assert self._lock is not None, "the journal is not open"
+        return self._lock
+
+    def open(self) -> None:
+        """Take the data folder, migrate, learn the head. Raises JournalBusy, JournalError."""
+        self._lock = Lock(self.path)
+        try:
+            self._engine = writer_engine(self.path, synchronous=self.settings.synchronous)
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self.journal = migrate(self._connection, self.path)
+            head = self._connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'head'").scalar_one()
+            last = self._connection.exec_driver_sql("SELECT max(seq) FROM event").scalar()
+            self.head = max(int(head), last or 0)
+        except DatabaseError as error:
+            self.close()
+            raise JournalError(f"cannot open the journal {self.path}: {error.orig}") from error
+        except BaseException:
+            self.close()
+            raise
+        self._ballast.fill()
+
+    def states(self) -> dict[str, tuple[int, bytes]]:
+        """Committed class state by station: (version, bytes)."""
+        rows = self._open.exec_driver_sql("SELECT station, version, state FROM station_state")
+        return {station: (version, state) for station, version, state in rows}
+
+    def marks(self) -> dict[str, int]:
+        """When each source was last alive."""
+        rows = self._open.exec_driver_sql("SELECT source, at FROM source_mark")
+        return dict(tuple(row) for row in rows)
+
+    def open_gaps(self) -> list[tuple[bytes, str, str | None, str]]:
+        """Gaps that were open when the journal was last written: (id, source, station, cause)."""
+        rows = self._open.exec_driver_sql('SELECT id, source, station, cause FROM gap WHERE "end" IS NULL')
+        return [(id_, source, station, cause) for id_, source, station, cause in rows]
+
+    @property
+    def _open(self) -> Connection:
+        assert self._connection is not None, "the journal is not open"
+        return self._connection
+
+    def run(self, feed: Feed[Item]) -> None:
+        """Commit what the feed gives until stopped; then once more what is left."""
+        while not self._stop.is_set():
+            items = feed.take(self.settings.idle_s)
+            if items:
+                self._store(feed, items)
+            self._maintain()
+        while items := feed.take(0):
+            self._store(feed, items)
+            if self.stall is not None:
+                return
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def close(self) -> None:
+        """After `run` has returned. What was not committed was not acknowledged either."""
+        if self._connection is not None:
+            with contextlib.suppress(DatabaseError):
+                self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.close()
+        if self._engine is not None:
+            self._engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
+        self._connection = self._engine = self._lock = None
+
+    # -- one batch
+
+    def _store(self, feed: Feed[Item], items: list[Item]) -> None:
+        while True:
+            try:
+                events = self._commit(feed, items)
+            except OperationalError as error:
+                self._roll_back(feed)
+                self._stalled(str(error.orig))
+                if self._stop.is_set():
+                    return
+                self._make_room()
+                self._stop.wait(self.settings.stalled_retry_s)
+                continue
+            except Exception as error:  # a value or a step that cannot be stored must stop nothing else
+                self._roll_back(feed)
+                if len(items) == 1:
+                    log.warning("a delivery could not be stored and goes to quarantine: %s", error, exc_info=True)
+                    items = [feed.refused(items[0], error)]
+                    continue
+                middle = len(items) // 2
+                self._store(feed, items[:middle])
+                self._store(feed, items[middle:])
+                return
+            self._recovered()
+            feed.committed(items, events)
+            return
+
+    def _commit(self, feed: Feed[Item], items: Sequence[Item]) -> list[Event]:
+        connection = self._open
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        transaction = Transaction(
+            connection, self.place, self.head, self._names, quarantine_bytes=self.settings.quarantine_bytes
+        )
+        feed.apply(transaction, items)
+        transaction.flush()
+        connection.exec_driver_sql("COMMIT")
+        self.head = transaction.head
+        self.commits += 1
+        self._unmerged += 16_384 + sum(len(event.raw) + 2048 for event in transaction.events)
+        return transaction.events
+
+    def _roll_back(self, feed: Feed[Item]) -> None:
+        with contextlib.suppress(DatabaseError):  # an I/O error may have rolled back already
+            self._open.exec_driver_sql("ROLLBACK")
+        self._names.clear()
+        feed.rolled_back()
+
+    def _stalled(self, reason: str) -> None:
+        if self.stall is None:
+            log.error("nothing can be committed: %s; no message is acknowledged until it can", reason)
+            self.stall = Stall(reason, time.monotonic())
+        else:
+            self.stall = Stall(reason, self.stall.since)
+
+    def _recovered(self) -> None:
+        if self.stall is not None:
+            log.info("commits go on after %.1f s", time.monotonic() - self.stall.since)
+            self.stall = None
+
+    def _make_room(self) -> None:
+        """On a full disk: give up the ballast, then delete what retention allows and hand the space back."""
+        self._ballast.release()
+        with contextlib.suppress(DatabaseError):
+            if self._retention.step(self._open, full=True):
+                self._names.clear()
+            self._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+
+    # -- between batches
+
+    def _maintain(self) -> None:
+        try:
+            self._checkpoint()
+            if self._retention.step(self._open):
+                self._names.clear()
+        except DatabaseError as error:
+            self._roll_back_quietly()
+            log.warning("maintenance of the journal is put off: %s", error.orig)
+        if self.stall is None:
+            self._ballast.fill()
+
+    def _checkpoint(self) -> None:
+        if self._unmerged < self.settings.checkpoint_bytes:
+            return
+        size = self.path.with_name(self.path.name + "-wal").stat().st_size
+        if size > self.settings.truncate_bytes and time.monotonic() > self._truncate_after:
+            # Needs a moment without readers; when there is none now, not again within the second.
+            self._truncate_after = time.monotonic() + 1.0
+            self._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+        else:
+            self._open.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+        self._unmerged = 0
+
+    def _roll_back_quietly(self) -> None:
+        with contextlib.suppress(DatabaseError):
+            self._open.exec_driver_sql("ROLLBACK")

@@ -1,0 +1,198 @@
+"""What the gateway sees of each connection and each machine on it, and the gaps in that sight."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+from gateway.classes.own import gateway_event
+from gateway.core.event import Event
+from gateway.core.telemetry import Telemetry
+from gateway.core.times import Micros, rfc3339
+from gateway.ingest.ingest import Ingest
+from gateway.ingest.stations import Station
+from gateway.journal.transaction import Transaction
+
+
+class LinkState(StrEnum):
+    DOWN = "down"
+    CONNECTED = "connected"  # the library says so
+    PROVEN = "proven"  # a frame came since
+
+
+class Basis(StrEnum):
+    """What a source's completeness rests on."""
+
+    DURABLE_BROKER = "durable-broker"
+    MACHINE_BUFFER = "machine-buffer"
+    POLLED = "polled"
+    HEARTBEAT_ONLY = "heartbeat-only"
+
+
+class Sight:
+    """Of one station through one connection: when it was last heard, and the gap that is open now."""
+
+    __slots__ = ("cause", "gap", "heard", "heard_clock", "peer", "station")
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.heard: Micros | None = None
+        self.heard_clock: float | None = None  # the same on the monotonic clock, which no time correction moves
+        self.gap: str | None = None
+        self.cause = ""
+        self.peer: bool | None = None
+
+
+class Link:
+    """One connection. Changes become events in the journal; the rest reads the fields."""
+
+    def __init__(
+        self,
+        name: str,
+        protocol: str,
+        basis: Basis,
+        stations: Sequence[Station],
+        ingest: Ingest,
+        telemetry: Telemetry,
+        *,
+        marked: Micros | None,
+    ) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.basis = basis
+        self.state = LinkState.DOWN
+        self.since: Micros | None = None
+        self.tried = False
+        self.reason = ""
+        self.last_frame: Micros | None = None
+        self.up_clock = 0.0
+        self.dropped_clock: float | None = None  # the last time that a frame found no room; None when all had
+        self.sights: dict[str, Sight] = {station.id: Sight(station) for station in stations}
+        self._ingest = ingest
+        self._telemetry = telemetry
+        self._marked = marked
+        """Last sign of life before this process started; None when the source is new."""
+
+    # -- states
+
+    def change(self, state: LinkState, at: Micros, reason: str = "") -> None:
+        """Record a transition; `connected` to `proven` is no event of its own."""
+        old, self.state, self.reason = self.state, state, reason
+        self._telemetry.link_up.labels(self.name, self.protocol).set(state is not LinkState.DOWN)
+        if old is state or state is LinkState.PROVEN:
+            return
+        self.since = at
+        self.up_clock = time.monotonic()
+        body = {
+            "Connection": self.name,
+            "Protocol": self.protocol,
+            "OldState": old,
+            "NewState": state,
+            "Reason": reason or None,
+            "Stations": list(self.sights),
+        }
+        only = next(iter(self.sights.values())).station if len(self.sights) == 1 else None
+        self._store(
+            gateway_event(
+                "LinkChanged",
+                body,
+                at=at,
+                key=f"{self.name} {uuid.uuid4().hex}",
+                line=only.line if only else None,
+                station=only.id if only else None,
+            )
+        )
+
+    def heard(self, station: Station, at: Micros) -> None:
+        """A message of this station is stored."""
+        self.last_frame = at
+        sight = self.sights.get(station.id)
+        if sight is None:
+            sight = self.sights[station.id] = Sight(station)
+        sight.heard = at
+        sight.heard_clock = time.monotonic()
+        if sight.gap is not None and self.dropped_clock is None:
+            self.close_gap(sight, at, recovered="unknown")
+
+    # -- gaps
+
+    def open_gap(self, sight: Sight, start: Micros, at: Micros, cause: str) -> None:
+        """Sight of this station was lost at `start`, as we know since `at`."""
+        if sight.gap is not None:
+            return
+        gap = sight.gap = str(uuid.uuid4())
+        sight.cause = cause
+        station = sight.station
+
+        def effect(transaction: Transaction) -> None:
+            transaction.open_gap(gap, source=self.name, station=station.id, cause=cause, basis=self.basis, start=start)
+
+        self._telemetry.gaps_opened.labels(station.id, self.name, self.protocol, cause).inc()
+        self._store(self._gap_event(sight, gap, "opened", at, {"From": rfc3339(start), "To": None}), effect)
+
+    def close_gap(self, sight: Sight, at: Micros, *, recovered: str) -> None:
+        """It is seen again. recovered: `yes`, `no` or `unknown`: whether what was said meanwhile came in after all."""
+        gap, sight.gap = sight.gap, None
+        if gap is None:
+            return
+
+        def effect(transaction: Transaction) -> None:
+            transaction.close_gap(gap, end=at, recovered=recovered)
+
+        self._store(self._gap_event(sight, gap, "closed", at, {"To": rfc3339(at), "Recovered": recovered}), effect)
+
+    def adopt_gap(self, station: Station, gap: str, cause: str) -> None:
+        """A gap that was open when the gateway last stopped."""
+        sight = self.sights.setdefault(station.id, Sight(station))
+        sight.gap, sight.cause = gap, cause
+
+    def resume(self, at: Micros) -> None:
+        """At start: what a source without a durable broker said since its last sign of life was not heard."""
+        if self.basis is Basis.DURABLE_BROKER or self._marked is None:
+            return
+        for sight in self.sights.values():
+            self.open_gap(sight, self._marked, at, "gateway-down")
+
+    def regained(self, at: Micros) -> None:
+        """Connected again to a source that keeps nothing for us: what it said meanwhile is gone."""
+        for sight in self.sights.values():
+            self.close_gap(sight, at, recovered="no")
+
+    def overflow(self, at: Micros) -> None:
+        """A frame found no room. One gap lasts until frames are taken again (`relieved`)."""
+        self.dropped_clock = time.monotonic()
+        for sight in self.sights.values():
+            self.open_gap(sight, sight.heard or at, at, "overflow")
+
+    def relieved(self, at: Micros) -> None:
+        self.dropped_clock = None
+        for sight in self.sights.values():
+            if sight.cause == "overflow":
+                self.close_gap(sight, at, recovered="no")
+
+    def lost(self, at: Micros, cause: str) -> None:
+        """Whatever was said from the last sign of life until now is gone."""
+        for sight in self.sights.values():
+            start = sight.heard or self._marked
+            if start is not None:
+                self.open_gap(sight, start, at, cause)
+            self.close_gap(sight, at, recovered="no")
+
+    def _gap_event(self, sight: Sight, gap: str, state: str, at: Micros, more: dict[str, Any]) -> Event:
+        body = {
+            "GapId": gap,
+            "State": state,
+            "Source": self.name,
+            "Cause": sight.cause,
+            "Basis": self.basis,
+            "Recovered": None,
+            **more,
+        }
+        station = sight.station
+        return gateway_event("ObservationGap", body, at=at, key=f"{gap} {state}", line=station.line, station=station.id)
+
+    def _store(self, event: Event, effect: Callable[[Transaction], None] | None = None) -> None:
+        self._ingest.store(self.name, self.protocol, [event], effect=effect)

@@ -1,0 +1,207 @@
+"""The one place that connects, retries, watches and gives up on nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from gateway.core import times
+from gateway.core.adapter import Adapter
+from gateway.core.errors import NotConnected, SourceEnded
+from gateway.core.frame import Notice, NoticeKind
+from gateway.core.telemetry import Telemetry
+from gateway.core.times import Micros
+from gateway.ingest.ingest import Ingest
+from gateway.journal.transaction import Transaction
+from gateway.supervisor.links import Basis, Link, LinkState
+from gateway.supervisor.settings import SupervisorSettings
+
+log = logging.getLogger("lineside.supervisor")
+
+
+class Supervisor:
+    """Runs one task per connection and one that ticks.
+
+    basis: what each connection's completeness rests on. marks: when each was last alive, from the journal.
+    """
+
+    def __init__(
+        self,
+        adapters: Iterable[Adapter],
+        ingest: Ingest,
+        telemetry: Telemetry,
+        settings: SupervisorSettings,
+        *,
+        basis: Mapping[str, Basis],
+        marks: Mapping[str, Micros],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._adapters = list(adapters)
+        self._ingest = ingest
+        self._telemetry = telemetry
+        self._settings = settings
+        self._draw = draw
+        self.links: dict[str, Link] = {
+            adapter.name: Link(
+                adapter.name,
+                adapter.protocol,
+                basis[adapter.name],
+                ingest.stations.on(adapter.name),
+                ingest,
+                telemetry,
+                marked=marks.get(adapter.name),
+            )
+            for adapter in self._adapters
+        }
+
+    async def run(self) -> None:
+        """Until cancelled; then every connection is closed in order."""
+        for link in self.links.values():
+            link.resume(times.now())
+        async with asyncio.TaskGroup() as group:
+            for adapter in self._adapters:
+                group.create_task(self._keep(adapter), name=f"connection {adapter.name}")
+            group.create_task(self._tick(), name="supervisor tick")
+
+    # -- one connection
+
+    async def _keep(self, adapter: Adapter) -> None:
+        link = self.links[adapter.name]
+        labels = (adapter.name, adapter.protocol)
+        settings = self._settings
+        failures = 0
+        while True:
+            pause: float | None = None
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._once(adapter, link)
+                reason = "the connection ended"
+            except SourceEnded as error:
+                log.info("%s: ended: %s", adapter.name, error)
+                link.change(LinkState.DOWN, times.now(), str(error))
+                return
+            except NotConnected as error:
+                reason, pause = str(error), error.retry_after_s
+            except Exception as error:  # the adapter's defect must not take the other machines with it
+                log.exception("%s: unexpected failure in the %s adapter", adapter.name, adapter.protocol)
+                reason, pause = f"{type(error).__name__}: {error}", settings.retry_most_s
+            link.tried = True
+            lasted = asyncio.get_running_loop().time() - started
+            failures = 1 if link.state is not LinkState.DOWN and lasted >= settings.settled_s else failures + 1
+            if link.state is LinkState.DOWN:
+                self._telemetry.connect_failures.labels(*labels).inc()
+            self._report_loss(link, reason, failures)
+            if pause is None:
+                bound = min(settings.retry_most_s, settings.retry_first_s * 2 ** min(failures - 1, 30))
+                pause = bound * (0.5 + self._draw() / 2)
+            await asyncio.sleep(pause)
+
+    def _report_loss(self, link: Link, reason: str, failures: int) -> None:
+        was_up = link.state is not LinkState.DOWN
+        if was_up or failures == 1:
+            log.warning("%s: %s; trying again until it is back", link.name, reason)
+        now = times.now()
+        link.change(LinkState.DOWN, now, reason)
+        link.reason = reason
+        if was_up and link.basis is not Basis.DURABLE_BROKER:
+            for sight in link.sights.values():
+                if sight.heard is not None:
+                    link.open_gap(sight, sight.heard, now, "disconnected")
+
+    async def _once(self, adapter: Adapter, link: Link) -> None:
+        line = self._ingest.line(adapter.name)
+        labels = (adapter.name, adapter.protocol)
+        frames = self._telemetry.frames_received.labels(*labels)
+        octets = self._telemetry.frame_bytes.labels(*labels)
+        try:
+            async with adapter.connect() as deliveries:
+                link.tried = True
+                self._telemetry.connects.labels(*labels).inc()
+                log.info("%s: connected", adapter.name)
+                link.change(LinkState.CONNECTED, times.now())
+                if link.basis in (Basis.HEARTBEAT_ONLY, Basis.POLLED):
+                    link.regained(times.now())
+                async for delivery in deliveries:
+                    if isinstance(delivery, Notice):
+                        self._notice(link, delivery)
+                        continue
+                    frames.inc()
+                    octets.inc(len(delivery.frame.payload))
+                    if link.state is not LinkState.PROVEN:
+                        link.change(LinkState.PROVEN, times.now())
+                    if not await self._ingest.offer(adapter, line, delivery):
+                        link.overflow(delivery.frame.received)
+        finally:
+            line.close()
+
+    # -- notices
+
+    def _notice(self, link: Link, notice: Notice) -> None:
+        match notice.kind:
+            case NoticeKind.SESSION_KEPT:
+                pass
+            case NoticeKind.SESSION_LOST:
+                link.lost(notice.at, "session-lost")
+            case NoticeKind.OVERFLOW:
+                link.overflow(notice.at)
+            case NoticeKind.PEER_UP | NoticeKind.PEER_DOWN:
+                self._peer(link, notice)
+
+    def _peer(self, link: Link, notice: Notice) -> None:
+        station = self._ingest.stations.known(link.name, notice.peer or "")
+        if station is None:
+            return
+        sight = link.sights[station.id]
+        sight.peer = notice.kind is NoticeKind.PEER_UP
+        if sight.peer:
+            link.close_gap(sight, notice.at, recovered="unknown")
+        elif sight.heard is not None:
+            link.open_gap(sight, sight.heard, notice.at, "disconnected")
+
+    # -- watching
+
+    def heard(self, connection: str, station: str, at: Micros) -> None:
+        """Ingest stored something of this station."""
+        link, found = self.links.get(connection), self._ingest.stations.by_id.get(station)
+        if link is not None and found is not None:
+            link.heard(found, at)
+
+    async def _tick(self) -> None:
+        settings = self._settings
+        next_mark = 0.0
+        mark: asyncio.Future[object] | None = None
+        while True:
+            await asyncio.sleep(settings.tick_s)
+            clock, now = time.monotonic(), times.now()
+            for link in self.links.values():
+                if link.dropped_clock is not None and clock - link.dropped_clock > settings.tick_s:
+                    link.relieved(now)
+                self._look_for_silence(link, clock, now)
+            if clock >= next_mark and (mark is None or mark.done()):
+                next_mark = clock + settings.mark_s
+                mark = self._mark(now)
+
+    def _look_for_silence(self, link: Link, clock: float, now: Micros) -> None:
+        if link.state is LinkState.DOWN:
+            return
+        for sight in link.sights.values():
+            interval = self._ingest.stepper.state(sight.station.id).heartbeat_s or sight.station.heartbeat_s
+            if interval is None or sight.gap is not None or sight.heard is None or sight.heard_clock is None:
+                continue
+            quiet = clock - max(sight.heard_clock, link.up_clock)
+            if quiet > self._settings.stale_factor * interval:
+                link.open_gap(sight, sight.heard, now, "stale")
+
+    def _mark(self, now: Micros) -> asyncio.Future[object] | None:
+        alive = [link.name for link in self.links.values() if link.state is not LinkState.DOWN]
+        if not alive:
+            return None
+
+        def effect(transaction: Transaction) -> None:
+            for name in alive:
+                transaction.mark(name, now)
+
+        return self._ingest.store("gateway", "gateway", [], effect=effect)  # type: ignore[return-value]
