@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.core.adapter import Basis
 from gateway.core.errors import DecodeError
 from gateway.core.event import UnitRef
 from gateway.core.frame import Delivery, Frame, Notice
@@ -103,6 +104,7 @@ class ScriptedAdapter:
     def __init__(self, name: str = "broker", protocol: str = "cfx-mqtt") -> None:
         self.name = name
         self.protocol = protocol
+        self.basis = Basis.DURABLE_BROKER
         self.meaning: dict[bytes, Sequence[Observation] | DecodeError] = {}
         self.inbox: asyncio.Queue[Delivery | Notice | Exception] = asyncio.Queue()
         self.refusals: list[Exception] = []

@@ -32,28 +32,24 @@ class Clock(msgspec.Struct, frozen=True):
     count: int = 0
     last_received: Micros = 0
     last_stamp: Micros = 0
-
-    @property
-    def offset_ms(self) -> int | None:
-        """Gateway minus machine in milliseconds; None while unknown."""
-        if self.count < _ENOUGH:
-            return None
-        return round(min(value for _, value in self.minimums) / 1000)
+    offset_ms: int | None = None
+    """Gateway minus machine in milliseconds; None while unknown."""
 
     def heard(self, stamp: Micros, received: Micros) -> Clock:
         """With one more message, stamped `stamp` by the machine."""
         steady = self.last_received != 0 and stamp - self.last_stamp <= 2 * (received - self.last_received) + _BURST
         if not steady:
-            return Clock(self.minimums, self.count, received, stamp)
-        minute, difference = received // _MINUTE, received - stamp
+            return Clock(self.minimums, self.count, received, stamp, self.offset_ms)
+        minute, difference, count = received // _MINUTE, received - stamp, self.count + 1
         minimums = self.minimums
         if minimums and minimums[-1][0] == minute:
-            if difference >= minimums[-1][1]:
-                return Clock(minimums, self.count + 1, received, stamp)
-            minimums = (*minimums[:-1], (minute, difference))
+            if difference >= minimums[-1][1] and count != _ENOUGH:
+                return Clock(minimums, count, received, stamp, self.offset_ms)
+            minimums = (*minimums[:-1], (minute, min(difference, minimums[-1][1])))
         else:
             minimums = (*(old for old in minimums if old[0] > minute - _WINDOW), (minute, difference))
-        return Clock(minimums, self.count + 1, received, stamp)
+        offset = round(min(value for _, value in minimums) / 1000) if count >= _ENOUGH else None
+        return Clock(minimums, count, received, stamp, offset)
 
 
 UNKNOWN = Clock()

@@ -5,10 +5,12 @@ Pure: the same state and message give the same result, so a batch that was rolle
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import msgspec
 
-from gateway.classes.clock import UNKNOWN, Clock
-from gateway.core.observation import CfxMessage, Facts, FaultFact
+from gateway.classes.clock import UNKNOWN, Clock, Stamp, stamp
+from gateway.core.observation import NO_FACTS, CfxMessage, Facts, FaultFact
 from gateway.core.times import Micros
 
 VERSION = 1
@@ -16,6 +18,7 @@ VERSION = 1
 
 _TRANSACTIONS = 64
 _FAULTS = 200
+_UNITS = 1000
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True):
@@ -67,25 +70,36 @@ def load(version: int, data: bytes) -> State:
 
 
 class Remark(msgspec.Struct, frozen=True):
-    """What the station's past adds to a message: the transaction's lane and its units known so far."""
+    """What the station's past adds to a message: its time and how far to trust it, the clock offset known before it, the
+    transaction's lane and its units known so far."""
 
+    stamp: Stamp
+    offset_ms: int | None
     lane: int | None
     also_units: tuple[str, ...]
 
 
-_SILENT = Remark(None, ())
-
-
-def step(state: State, message: CfxMessage, at: Micros) -> tuple[State, Remark]:
-    """Follow one message. `at` is the event's time."""
+def step(state: State, message: CfxMessage, received: Micros, zone: ZoneInfo) -> tuple[State, Remark]:
+    """Follow one message. `zone` is for stamps that name none."""
+    offset = state.clock.offset_ms
+    stamped = stamp(message, received, zone, offset)
     facts = message.facts
+    lane: int | None = facts.lane
+    also: tuple[str, ...] = ()
     changes: dict[str, object] = {}
-    remark = _SILENT if facts.lane is None else Remark(facts.lane, ())
-    if facts.transaction is not None:
-        works, remark = _work(state.works, message.name, facts)
-        changes["works"] = works
+    if stamped.clocked:
+        changes["clock"] = state.clock.heard(stamped.time, received)
+    if facts is not NO_FACTS:
+        if facts.transaction is not None:
+            changes["works"], lane, also = _work(state.works, message.name, facts)
+        _follow(state, facts, stamped.time, changes)
+    after = msgspec.structs.replace(state, **changes) if changes else state
+    return after, Remark(stamped, offset, lane, also)
+
+
+def _follow(state: State, facts: Facts, at: Micros, changes: dict[str, object]) -> None:
     if facts.state is not None and facts.state != state.state:
-        changes |= {"state": facts.state, "since": at}
+        changes["state"], changes["since"] = facts.state, at
     if facts.stage_state is not None and facts.stage is not None:
         changes["stages"] = {**state.stages, facts.stage: (facts.stage_state, at)}
     if facts.recipe is not None:
@@ -95,32 +109,31 @@ def step(state: State, message: CfxMessage, at: Micros) -> tuple[State, Remark]:
     faults = _faults(state.faults, facts, at)
     if faults is not state.faults:
         changes["faults"] = faults
-    if facts.heartbeat_s is not None:
+    if facts.heartbeat_s is not None and facts.heartbeat_s != state.heartbeat_s:
         changes["heartbeat_s"] = facts.heartbeat_s
-    if facts.online is not None:
+    if facts.online is not None and facts.online != state.online:
         changes["online"] = facts.online
-    return (msgspec.structs.replace(state, **changes) if changes else state), remark
 
 
-def _work(works: dict[str, Work], name: str, facts: Facts) -> tuple[dict[str, Work], Remark]:
+def _work(works: dict[str, Work], name: str, facts: Facts) -> tuple[dict[str, Work], int | None, tuple[str, ...]]:
+    """The works with this message, the lane of its transaction, and the transaction's units known before it."""
     assert facts.transaction is not None
-    said = tuple(dict.fromkeys(ref.id for ref in facts.units if ref.id is not None))
+    said = tuple(dict.fromkeys([ref.id for ref in facts.units if ref.id is not None]))
     before = works.get(facts.transaction)
+    known: tuple[str, ...] = ()
     if before is None:
-        work = Work(facts.lane, said, name != "CFX.Production.WorkCompleted")
-        remark = Remark(facts.lane, ())
+        lane, work = facts.lane, Work(facts.lane, said, name != "CFX.Production.WorkCompleted")
     else:
-        lane = before.lane if facts.lane is None else facts.lane
-        units = tuple(dict.fromkeys((*before.units, *said)))[:1000]
+        lane, known = before.lane if facts.lane is None else facts.lane, before.units
+        units = known if said == known else tuple(dict.fromkeys((*known, *said)))[:_UNITS]
         work = Work(lane, units, before.open and name != "CFX.Production.WorkCompleted")
-        remark = Remark(lane, before.units)
         if work == before:
-            return works, remark
+            return works, lane, known
     works = {key: value for key, value in works.items() if key != facts.transaction}
     works[facts.transaction] = work
     while len(works) > _TRANSACTIONS:
         del works[next(iter(works))]
-    return works, remark
+    return works, lane, known
 
 
 def _faults(faults: dict[str, OpenFault], facts: Facts, at: Micros) -> dict[str, OpenFault]:
@@ -140,10 +153,6 @@ def _faults(faults: dict[str, OpenFault], facts: Facts, at: Micros) -> dict[str,
     if (known := changed.get(facts.fault_acknowledged or "")) is not None and not known.acknowledged:
         changed = {**changed, known.fault.occurrence: msgspec.structs.replace(known, acknowledged=True)}
     return changed
-
-
-def with_clock(state: State, clock: Clock) -> State:
-    return msgspec.structs.replace(state, clock=clock)
 
 
 def with_reported_offset(state: State, offset_ms: int) -> State:

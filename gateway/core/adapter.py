@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from typing import Protocol
 
 from gateway.core.frame import Delivery, Frame, Notice
 from gateway.core.observation import Observation
+
+
+class Basis(StrEnum):
+    """What the completeness of a source rests on while we are away or it is."""
+
+    DURABLE_BROKER = "durable-broker"  # a broker keeps what is sent meanwhile
+    MACHINE_BUFFER = "machine-buffer"  # the machine keeps it and sends it later
+    POLLED = "polled"  # only what is asked for is seen
+    HEARTBEAT_ONLY = "heartbeat-only"  # nobody keeps it; that the machine is alive is all that is known
 
 
 class Adapter(Protocol):
@@ -24,6 +34,10 @@ class Adapter(Protocol):
     @property
     def protocol(self) -> str:
         """The protocol's name in the configuration, such as `cfx-mqtt`; a metric label."""
+
+    @property
+    def basis(self) -> Basis:
+        """Decides what an interruption means: a gap or none."""
 
     def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Delivery | Notice]]:
         """Entering is being connected (and subscribed), iterating is reading, leaving is being closed.

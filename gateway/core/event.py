@@ -89,8 +89,8 @@ class Event(msgspec.Struct, kw_only=True):
         return list(dict.fromkeys(ref.id for ref in self.unit_refs if ref.id is not None))
 
 
-class _Document(msgspec.Struct, frozen=True):
-    """The JSON form; its field order is the documented one."""
+class Document(msgspec.Struct, frozen=True):
+    """The JSON form of an event; its field order is the documented one."""
 
     v: int
     journal: str
@@ -132,7 +132,7 @@ _encoder = msgspec.json.Encoder()
 def encode(event: Event, place: Place, *, body: bool = True) -> bytes:
     """The event as one line of JSON, UTF-8. `body=False` writes null in its place."""
     return _encoder.encode(
-        _Document(
+        Document(
             1,
             place.journal,
             event.seq,

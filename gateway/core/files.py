@@ -36,16 +36,14 @@ def absolute(text: str, start: Path) -> Path:
 
 
 def _path(value: object, info: ValidationInfo) -> Path:
-    if isinstance(value, Path):
-        return value
-    if not isinstance(value, str):
+    if not isinstance(value, str | Path):
         raise PydanticCustomError("path", "must be a path in quotes")
-    return absolute(value, folder(info))
+    return absolute(str(value), folder(info))
 
 
 def _reference(value: object, info: ValidationInfo) -> Path:
     if isinstance(value, Path):
-        return value
+        return absolute(str(value), folder(info))
     if not isinstance(value, str) or not value.startswith(_PREFIX):
         raise PydanticCustomError("file_reference", 'must name a file; allowed: "file:PATH"')
     return absolute(value.removeprefix(_PREFIX), folder(info))

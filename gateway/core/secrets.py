@@ -15,7 +15,7 @@ from gateway.core import files
 from gateway.core.errors import ConfigError
 
 FORMS = '"env:NAME", "file:PATH", "credential:NAME"'
-_LONGEST = 64 << 10
+_LONGEST = 1 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL = re.compile(r"(?!\.)[A-Za-z0-9_.@-]{1,255}")
 

@@ -46,9 +46,10 @@ class Telemetry:
         self.journal_commits = counter("journal_commits", "Transactions committed", ())
         self.journal_stalled = gauge("journal_stalled_seconds", "How long nothing could be committed; 0 when it can")
         self.subscribers = gauge("subscribers_connections", "Readers of a live stream", ("kind",))
+        self.readers_cut = counter("readers_cut", "Readers cut because they did not take a write in time", ())
         self.ingest_seconds = Histogram(
             "lineside_ingest_seconds",
-            "From receipt of a frame to its commit",
+            "From receipt of the oldest frame of a commit to its end",
             registry=self.registry,
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30),
         )

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from gateway.classes import native
-from gateway.classes.clock import stamp
 from gateway.classes.own import gateway_event
 from gateway.core.errors import DecodeError
 from gateway.core.event import CfxHeader, Event, Origin
@@ -121,28 +120,25 @@ class Stepper:
             return
         if identity.possible_copy_of is not None:
             self.tally.copies[labels] += 1
-        state = self.state(station.id)
-        stamped = stamp(message, frame.received, station.zone, state.clock.offset_ms)
-        after, remark = native.step(state, message, stamped.time)
-        if stamped.clocked:
-            after = native.with_clock(after, after.clock.heard(stamped.time, frame.received))
-        self._changed[station.id] = after
+        state, remark = native.step(self.state(station.id), message, frame.received, station.zone)
+        self._changed[station.id] = state
+        facts = message.facts
         event = Event(
             id=identity.id,
-            time=stamped.time,
+            time=remark.stamp.time,
             received=frame.received,
-            time_quality=stamped.quality,
-            clock_offset_ms=state.clock.offset_ms,
+            time_quality=remark.stamp.quality,
+            clock_offset_ms=remark.offset_ms,
             line=station.line,
             station=station.id,
             lane=remark.lane,
-            stage=message.facts.stage,
+            stage=facts.stage,
             handle=message.source,
             message=message.name,
             origin=Origin.NATIVE,
-            transaction=message.facts.transaction,
+            transaction=facts.transaction,
             possible_copy_of=identity.possible_copy_of,
-            unit_refs=message.facts.units,
+            unit_refs=facts.units,
             cfx=CfxHeader(message.version, message.timestamp, message.target, message.request_id),
             body=message.body,
             raw=message.raw,
@@ -150,7 +146,8 @@ class Stepper:
         )
         transaction.append(event, digest=message.digest, text=message.text)
         self.tally.stored[labels] += 1
-        self._clock(transaction, item, station, after, frame.received)
+        if state.clock.offset_ms != remark.offset_ms:
+            self._clock(transaction, item, station, state, frame.received)
 
     def _clock(
         self, transaction: Transaction, item: Item, station: Station, state: native.State, received: Micros

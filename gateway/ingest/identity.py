@@ -24,9 +24,9 @@ class Identities:
 
     def __init__(self, transaction: Transaction, messages: list[CfxMessage]) -> None:
         self._transaction = transaction
-        wanted = {found for message in messages if (found := ids.guid(message.unique_id)) is not None}
-        self._seen = transaction.seen(wanted)
-        self._asked = wanted
+        self._guids = {id(message): ids.guid(message.unique_id) for message in messages}
+        self._asked = {guid for guid in self._guids.values() if guid is not None}
+        self._seen = transaction.seen(self._asked)
 
     def settle(self, message: CfxMessage, owner: str, *, redelivered: bool, at: Micros) -> Identity:
         """Identify one message of `owner` (its handle, else its station).
@@ -34,18 +34,19 @@ class Identities:
         A GUID is taken at its word until the same handle uses it for something else; from then on, as for a missing,
         zero or malformed UniqueID, only the transport can say that a message is a copy.
         """
-        guid = ids.guid(message.unique_id)
+        guid = self._guids[id(message)]
+        if guid is not None:
+            seen = self._seen.get(guid)
+            if seen is None:
+                self._seen[guid] = Seen(owner, message.digest)
+                return Identity(guid)
+            if not seen.reused and seen.digest == message.digest and seen.owner == owner:
+                return Identity(None)
         content = message.digest.hex()
         space = ids.namespace(owner)
-        if guid is None:
+        if guid is None or seen is None:
             base = ids.derived(space, message.timestamp or "", message.unique_id or "", content)
             return self._untrusted(base, owner, message, redelivered, at, reused=False)
-        seen = self._seen.get(guid)
-        if seen is None:
-            self._seen[guid] = Seen(owner, message.digest)
-            return Identity(guid)
-        if seen.owner == owner and seen.digest == message.digest and not seen.reused:
-            return Identity(None)
         if not seen.reused:
             seen.reused = True
             self._transaction.remember(guid, seen, at)

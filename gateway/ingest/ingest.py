@@ -65,14 +65,34 @@ class Ingest:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self.lines: dict[str, AckLine] = {}
+        self.failed: asyncio.Future[BaseException] | None = None
+        """Resolves if the writer's thread ends by itself: nothing more can be stored."""
 
     # -- life
 
     def start(self) -> None:
         """Start the writer's thread; the journal is open."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._writer.run, args=(self,), name="journal-writer", daemon=True)
+        self.failed = self._loop.create_future()
+        self._thread = threading.Thread(target=self._write, name="journal-writer", daemon=True)
         self._thread.start()
+
+    def _write(self) -> None:
+        try:
+            self._writer.run(self)
+        except BaseException as error:  # without its writer the gateway must end, so that it is started again
+            log.critical("the journal's writer failed", exc_info=True)
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failed is not None and not self.failed.done():
+            self.failed.set_result(error)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the writer's thread runs; it only ever ends when it is told to."""
+        return self._thread is not None and self._thread.is_alive()
 
     async def stop(self) -> None:
         """Commit what is queued, stop the thread. What cannot be committed stays unacknowledged with the machines."""
@@ -195,15 +215,16 @@ class Ingest:
             if item.ticket is not None:
                 item.ticket.line.leave(item.ticket)
         self.tail.publish(list(events))
-        observe = self._telemetry.ingest_seconds.observe
         answer = self.on_committed
+        oldest = now
         for _, item in items:
             if item.delivery is not None:
-                observe((now - item.received) / 1e6)
+                oldest = min(oldest, item.received)
                 if item.delivery.reply is not None and answer is not None:
                     answer(item.connection, item.delivery, item.observations)
             if item.done is not None:
                 item.done(events)
+        self._telemetry.ingest_seconds.observe((now - oldest) / 1e6)
         self._count(tally)
 
     def _count(self, tally: Tally) -> None:

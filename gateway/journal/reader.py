@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, not_, or_, select
+from sqlalchemy import Connection, Select, and_, func, not_, or_, select
 from sqlalchemy.exc import DatabaseError
 
 from gateway.core.errors import CursorGone, JournalError
@@ -44,6 +44,16 @@ class Page(msgspec.Struct, frozen=True):
     next: int
     more: bool
     head: int
+
+
+class Last(msgspec.Struct, frozen=True):
+    """The newest event of a station, without what it says."""
+
+    seq: int
+    id: str
+    time: Micros
+    received: Micros
+    message: str
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -81,13 +91,14 @@ class Reader:
     """Runs its queries on threads of its own, so that a long one holds up neither the event loop nor the writer.
 
     scan: how many positions one page may look at; a filter that fits nothing in them gives an empty page with a moved
-    `next`, so that no read transaction lasts long.
+    `next`, so that no read transaction lasts long. page_bytes: a page ends with the event that brings it to this many.
     """
 
-    def __init__(self, path: Path, *, threads: int = 4, scan: int = 200_000) -> None:
+    def __init__(self, path: Path, *, threads: int = 4, scan: int = 200_000, page_bytes: int = 4 << 20) -> None:
         self._engine = reader_engine(path, connections=threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal-read")
         self._scan = scan
+        self._page_bytes = page_bytes
         with self._engine.connect() as connection:
             found: str = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'journal'").scalar_one()
         self.journal = found
@@ -96,7 +107,8 @@ class Reader:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._engine.dispose()
 
-    async def _run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """One piece of work on a connection of a reading thread. Raises JournalError when the file cannot be read."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self.call, work)
 
     def call(self, work: Callable[[Connection], T]) -> T:
@@ -111,26 +123,35 @@ class Reader:
 
     async def bounds(self) -> tuple[int, int]:
         """(oldest seq still there, head); oldest is head + 1 when there is none."""
-        return await self._run(_bounds)
+        return await self.run(_bounds)
 
     async def events(self, after: int, limit: int, wanted: Filter) -> Page:
         """The next page behind position `after` (0: from the oldest).
 
         Raises CursorGone `expired` when events behind `after` were removed already, `future` beyond the head.
         """
-        return await self._run(lambda connection: self.page(connection, after, limit, wanted))
+        return await self.run(lambda connection: self.page(connection, after, limit, wanted))
 
-    def page(self, connection: Connection, after: int, limit: int, wanted: Filter) -> Page:
-        """The same within a caller's connection."""
+    def page(self, connection: Connection, after: int, limit: int, wanted: Filter, *, exact: bool = False) -> Page:
+        """The same within a caller's connection. `exact`: position 0 is a position like any other, so that it too
+        expires when the first event is removed."""
         oldest, head = _bounds(connection)
-        check_position(after, oldest, head)
+        check_position(after, oldest, head, exact=exact)
         after = max(after, oldest - 1)
         end = min(head, after + self._scan)
         rows = connection.execute(
             _where(_EVENT, wanted).where(_e.seq > after, _e.seq <= end).order_by(_e.seq).limit(limit)
-        ).all()
-        events = [_placed(row, self.journal) for row in rows]
-        last = events[-1].event.seq if len(events) == limit else end
+        )
+        events: list[Placed] = []
+        size = 0
+        for row in rows:  # fetched as it goes, so that a page of huge messages ends early
+            events.append(_placed(row, self.journal))
+            size += len(events[-1].event.raw)
+            if size >= self._page_bytes:
+                break
+        rows.close()
+        full = len(events) == limit or size >= self._page_bytes
+        last = events[-1].event.seq if full else end
         return Page(events, last, last < head, head)
 
     async def event(self, id_: str) -> Placed | None:
@@ -140,7 +161,7 @@ class Reader:
             row = connection.execute(_EVENT.where(_e.id == uuid_bytes(id_))).first()
             return None if row is None else _placed(row, self.journal)
 
-        return await self._run(work)
+        return await self.run(work)
 
     # -- the rest
 
@@ -150,7 +171,7 @@ class Reader:
         query = select(*schema.gap.columns).where(g.opened_seq > after).order_by(g.opened_seq).limit(limit)
         if station is not None:
             query = query.where(g.station == station)
-        rows = await self._run(lambda connection: connection.execute(query).all())
+        rows = await self.run(lambda connection: connection.execute(query).all())
         return [Gap(uuid_text(r[0]), r[2], r[1], r[3], r[4], r[5], r[6], r[7], r[8], r[9]) for r in rows]
 
     async def quarantined(
@@ -164,36 +185,44 @@ class Reader:
             query = query.where(q.source == source)
         if reason is not None:
             query = query.where(q.reason == reason)
-        rows = await self._run(lambda connection: connection.execute(query).all())
+        rows = await self.run(lambda connection: connection.execute(query).all())
         return [Quarantined(**{**row._mapping, "digest": row.digest.hex()}) for row in rows]
 
     async def quarantine_raw(self, id_: int) -> bytes | None:
         """The bytes as they came, up to the payload cap."""
         q = schema.quarantine.c
-        raw: bytes | None = await self._run(
+        raw: bytes | None = await self.run(
             lambda connection: connection.execute(select(q.raw).where(q.id == id_)).scalar()
         )
         return raw
 
-    async def last_events(self, stations: list[str]) -> dict[str, int]:
-        """The newest seq of each of these stations."""
+    async def last_events(self, stations: list[str]) -> dict[str, Last]:
+        """The newest event of each of these stations."""
 
-        def work(connection: Connection) -> dict[str, int]:
+        def work(connection: Connection) -> dict[str, Last]:
             found: dict[str, int] = {}
             for number, station in connection.execute(select(_p.id, _p.station).where(_p.station.in_(stations))):
                 seq = connection.exec_driver_sql("SELECT max(seq) FROM event WHERE place = ?", (number,)).scalar()
                 if seq is not None:
                     found[station] = max(seq, found.get(station, 0))
-            return found
+            stations_of = {seq: station for station, seq in found.items()}
+            rows = connection.execute(
+                select(_e.seq, _e.id, _e.time, _e.received, _m.name)
+                .join(schema.message, _m.id == _e.message)
+                .where(_e.seq.in_(stations_of))
+            )
+            return {stations_of[row[0]]: Last(row[0], uuid_text(row[1]), *row[2:]) for row in rows}
 
-        return await self._run(work)
+        return await self.run(work)
 
 
-def check_position(after: int, oldest: int, head: int) -> None:
-    """Raises CursorGone when reading behind `after` would skip events or the position does not exist yet."""
+def check_position(after: int, oldest: int, head: int, *, exact: bool = False) -> None:
+    """Raises CursorGone when reading behind `after` would skip events or the position does not exist yet.
+
+    0 stands for the oldest, whatever that is, unless `exact`."""
     if after > head:
         raise CursorGone("future", f"position {after} is beyond the head {head}")
-    if 0 < after < oldest - 1:
+    if after < oldest - 1 and (exact or after > 0):
         raise CursorGone("expired", f"position {after} is older than the oldest event {oldest}")
 
 
@@ -240,7 +269,8 @@ def _choice(column: Any, choice: Choice) -> Any:
     def fits(patterns: tuple[str, ...]) -> Any:
         exact = [pattern for pattern in patterns if not pattern.endswith("*")]
         prefixes = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
-        return or_(column.in_(exact), *(column.startswith(prefix, autoescape=True) for prefix in prefixes))
+        # LIKE would not tell upper from lower case
+        return or_(column.in_(exact), *(func.substr(column, 1, len(prefix)) == prefix for prefix in prefixes))
 
     clauses = []
     if choice.wanted:

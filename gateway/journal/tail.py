@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 
@@ -35,13 +36,17 @@ class Chunk:
         self.first = events[0].seq
         self.last = events[-1].seq
         self.size = sum(len(event.raw) for event in events)
-        self.shared: dict[str, bytes] = {}
-        """Whatever all unfiltered readers of one kind send for this chunk, under their kind's name."""
+        self.shared: dict[str, object] = {}
+        """What readers of one kind made of this chunk, for all others of that kind; keys begin with its name."""
 
     def matching(self, wanted: Filter, after: int) -> Iterator[Entry]:
         for entry in self.entries:
             if entry.event.seq > after and wanted.accepts(entry.event):
                 yield entry
+
+
+def _last(chunk: Chunk) -> int:
+    return chunk.last
 
 
 class Tail:
@@ -95,6 +100,17 @@ class Tail:
             found.append(chunk)
         found.reverse()
         return found
+
+    def following(self, after: int) -> Chunk | None:
+        """The chunk that has the event behind `after`; None when that is older than what is kept, or not there yet.
+
+        Taking one at a time, a slow reader holds on to one chunk, not to all that came since."""
+        chunks = self._chunks
+        if not chunks or after >= self.head or chunks[0].first > after + 1:
+            return None
+        if chunks[-1].first <= after + 1:
+            return chunks[-1]
+        return chunks[bisect_right(chunks, after, key=_last)]
 
     async def wait(self, after: int, timeout_s: float) -> bool:
         """Until the head is beyond `after` or the tail closes; False when the time ran out first."""

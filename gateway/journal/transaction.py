@@ -159,10 +159,11 @@ class Transaction:
             (uuid_bytes(id_), source, station, cause, basis, start, self.head + 1),
         )
 
-    def close_gap(self, id_: str, *, end: Micros, recovered: str) -> None:
+    def close_gap(self, id_: str, *, end: Micros, recovered: str, ahead: int = 1) -> None:
+        """Its event is the next but `ahead - 1` to be appended."""
         self._connection.exec_driver_sql(
             'UPDATE gap SET "end" = ?, recovered = ?, closed_seq = ? WHERE id = ?',
-            (end, recovered, self.head + 1, uuid_bytes(id_)),
+            (end, recovered, self.head + ahead, uuid_bytes(id_)),
         )
 
     # -- quarantine

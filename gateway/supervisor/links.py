@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.classes.own import gateway_event
+from gateway.core.adapter import Basis
 from gateway.core.event import Event
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros, rfc3339
@@ -21,15 +22,6 @@ class LinkState(StrEnum):
     DOWN = "down"
     CONNECTED = "connected"  # the library says so
     PROVEN = "proven"  # a frame came since
-
-
-class Basis(StrEnum):
-    """What a source's completeness rests on."""
-
-    DURABLE_BROKER = "durable-broker"
-    MACHINE_BUFFER = "machine-buffer"
-    POLLED = "polled"
-    HEARTBEAT_ONLY = "heartbeat-only"
 
 
 class Sight:
@@ -69,12 +61,20 @@ class Link:
         self.reason = ""
         self.last_frame: Micros | None = None
         self.up_clock = 0.0
+        self.frames = 0
+        self.octets = 0
         self.dropped_clock: float | None = None  # the last time that a frame found no room; None when all had
         self.sights: dict[str, Sight] = {station.id: Sight(station) for station in stations}
         self._ingest = ingest
         self._telemetry = telemetry
         self._marked = marked
         """Last sign of life before this process started; None when the source is new."""
+
+    def take_counts(self) -> tuple[int, int]:
+        """Frames and bytes read since this was last asked."""
+        counts = (self.frames, self.octets)
+        self.frames = self.octets = 0
+        return counts
 
     # -- states
 
@@ -174,12 +174,26 @@ class Link:
                 self.close_gap(sight, at, recovered="no")
 
     def lost(self, at: Micros, cause: str) -> None:
-        """Whatever was said from the last sign of life until now is gone."""
+        """Whatever was said from the last sign of life until now is gone: a gap that is opened and closed in one."""
         for sight in self.sights.values():
             start = sight.heard or self._marked
-            if start is not None:
-                self.open_gap(sight, start, at, cause)
-            self.close_gap(sight, at, recovered="no")
+            if sight.gap is not None:
+                self.close_gap(sight, at, recovered="no")
+            elif start is not None:
+                self._record_loss(sight, start, at, cause)
+
+    def _record_loss(self, sight: Sight, start: Micros, at: Micros, cause: str) -> None:
+        gap, station = str(uuid.uuid4()), sight.station
+        sight.cause = cause
+
+        def effect(transaction: Transaction) -> None:
+            transaction.open_gap(gap, source=self.name, station=station.id, cause=cause, basis=self.basis, start=start)
+            transaction.close_gap(gap, end=at, recovered="no", ahead=2)
+
+        self._telemetry.gaps_opened.labels(station.id, self.name, self.protocol, cause).inc()
+        opened = self._gap_event(sight, gap, "opened", at, {"From": rfc3339(start), "To": None})
+        closed = self._gap_event(sight, gap, "closed", at, {"To": rfc3339(at), "Recovered": "no"})
+        self._ingest.store(self.name, self.protocol, [opened, closed], effect=effect)
 
     def _gap_event(self, sight: Sight, gap: str, state: str, at: Micros, more: dict[str, Any]) -> Event:
         body = {

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from gateway.core import times
-from gateway.core.adapter import Adapter
+from gateway.core.adapter import Adapter, Basis
 from gateway.core.errors import NotConnected, SourceEnded
 from gateway.core.frame import Notice, NoticeKind
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
 from gateway.ingest.ingest import Ingest
 from gateway.journal.transaction import Transaction
-from gateway.supervisor.links import Basis, Link, LinkState
+from gateway.supervisor.links import Link, LinkState
 from gateway.supervisor.settings import SupervisorSettings
 
 log = logging.getLogger("lineside.supervisor")
@@ -25,7 +25,7 @@ log = logging.getLogger("lineside.supervisor")
 class Supervisor:
     """Runs one task per connection and one that ticks.
 
-    basis: what each connection's completeness rests on. marks: when each was last alive, from the journal.
+    marks: when each connection was last alive, from the journal. draw: evenly from 0 to 1, for the pauses.
     """
 
     def __init__(
@@ -35,7 +35,6 @@ class Supervisor:
         telemetry: Telemetry,
         settings: SupervisorSettings,
         *,
-        basis: Mapping[str, Basis],
         marks: Mapping[str, Micros],
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -48,7 +47,7 @@ class Supervisor:
             adapter.name: Link(
                 adapter.name,
                 adapter.protocol,
-                basis[adapter.name],
+                adapter.basis,
                 ingest.stations.on(adapter.name),
                 ingest,
                 telemetry,
@@ -114,8 +113,6 @@ class Supervisor:
     async def _once(self, adapter: Adapter, link: Link) -> None:
         line = self._ingest.line(adapter.name)
         labels = (adapter.name, adapter.protocol)
-        frames = self._telemetry.frames_received.labels(*labels)
-        octets = self._telemetry.frame_bytes.labels(*labels)
         try:
             async with adapter.connect() as deliveries:
                 link.tried = True
@@ -128,8 +125,8 @@ class Supervisor:
                     if isinstance(delivery, Notice):
                         self._notice(link, delivery)
                         continue
-                    frames.inc()
-                    octets.inc(len(delivery.frame.payload))
+                    link.frames += 1
+                    link.octets += len(delivery.frame.payload)
                     if link.state is not LinkState.PROVEN:
                         link.change(LinkState.PROVEN, times.now())
                     if not await self._ingest.offer(adapter, line, delivery):
@@ -162,6 +159,16 @@ class Supervisor:
             link.open_gap(sight, sight.heard, notice.at, "disconnected")
 
     # -- watching
+
+    def refresh_metrics(self) -> None:
+        """Bring the metrics up to date; the hot path only counts."""
+        for link in self.links.values():
+            labels = (link.name, link.protocol)
+            frames, octets = link.take_counts()
+            self._telemetry.frames_received.labels(*labels).inc(frames)
+            self._telemetry.frame_bytes.labels(*labels).inc(octets)
+            line = self._ingest.lines.get(link.name)
+            self._telemetry.unacknowledged_bytes.labels(*labels).set(line.unacknowledged if line is not None else 0)
 
     def heard(self, connection: str, station: str, at: Micros) -> None:
         """Ingest stored something of this station."""

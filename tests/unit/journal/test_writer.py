@@ -233,7 +233,12 @@ def test_a_full_disk_stalls_without_loss_and_goes_on(tmp_path: Path) -> None:
             assert feed.stored == []
         finally:
             make_room = writer._make_room
-            writer._make_room = lambda: (make_room(), writer._open.exec_driver_sql("PRAGMA max_page_count=1000000"))  # type: ignore[method-assign,return-value]
+
+            def more() -> None:
+                make_room()
+                writer._open.exec_driver_sql("PRAGMA max_page_count=1000000")
+
+            writer._make_room = more  # type: ignore[method-assign]
             stored.join(10)
         assert feed.stored == list(range(2, 31))
         assert writer.stall is None

@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
+from gateway.core.adapter import Basis
 from gateway.core.errors import NotConnected, SourceEnded
 from gateway.core.frame import Notice, NoticeKind
 from gateway.core.observation import Facts
 from gateway.core.times import now
 from gateway.ingest.settings import IngestSettings
 from gateway.journal.filter import Choice, Filter
-from gateway.supervisor.links import Basis, LinkState
+from gateway.supervisor.links import LinkState
 from gateway.supervisor.settings import SupervisorSettings
 from gateway.supervisor.supervisor import Supervisor
-from tests.build import Bench, bench, message, until
+from tests.build import HANDLE, Bench, bench, message, until
 
 QUICK = SupervisorSettings(retry_first_s=0.01, retry_most_s=0.05, settled_s=0.0, tick_s=0.01, mark_s=0.01)
 
@@ -39,9 +40,8 @@ async def supervised(
     settings: SupervisorSettings = QUICK,
     marks: dict[str, int] | None = None,
 ) -> AsyncIterator[Supervisor]:
-    supervisor = Supervisor(
-        [b.adapter], b.ingest, b.telemetry, settings, basis={b.adapter.name: basis}, marks=marks or {}, draw=lambda: 1.0
-    )
+    b.adapter.basis = basis
+    supervisor = Supervisor([b.adapter], b.ingest, b.telemetry, settings, marks=marks or {}, draw=lambda: 1.0)
     b.ingest.on_heard = supervisor.heard
     task = asyncio.create_task(supervisor.run(), name="supervisor")
     try:
@@ -96,7 +96,7 @@ async def test_the_pause_doubles_up_to_its_cap(tmp_path: Path, monkeypatch: pyte
         return await really(delay, result)
 
     async with bench(tmp_path) as b:
-        b.adapter.refusals = [NotConnected("no")] * 5 + [NotConnected("later", retry_after_s=7.0)]
+        b.adapter.refusals = [*[NotConnected("no")] * 5, NotConnected("later", retry_after_s=7.0)]
         monkeypatch.setattr("gateway.supervisor.supervisor.asyncio.sleep", sleep)
         async with supervised(b, settings=settings):
             await until(lambda: b.adapter.connects == 7)
@@ -128,6 +128,7 @@ async def test_a_lost_session_is_a_gap_from_the_last_message_to_now(tmp_path: Pa
         b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.SESSION_LOST, at=now()))
         say(b, 2)
         await until(lambda: b.acks.order == [1, 2])
+        await b.settled()
         opened, closed = await bodies(b, "ObservationGap")
         assert (opened["State"], opened["Cause"], opened["Basis"], opened["To"]) == (
             "opened",
@@ -170,13 +171,12 @@ async def test_a_source_without_a_buffer_has_a_gap_while_it_is_away(tmp_path: Pa
 
 async def test_a_machine_with_a_buffer_has_a_gap_until_it_reconnects(tmp_path: Path) -> None:
     async with bench(tmp_path) as b, supervised(b, basis=Basis.MACHINE_BUFFER) as supervisor:
-        peer = {"peer": "SMTPlus.Model_21232.SN23123"}
-        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_UP, at=now(), **peer))
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_UP, at=now(), peer=HANDLE))
         say(b, 1)
         await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].heard is not None)
-        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_DOWN, at=now(), **peer))
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_DOWN, at=now(), peer=HANDLE))
         await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].gap is not None)
-        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_UP, at=now(), **peer))
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_UP, at=now(), peer=HANDLE))
         await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].gap is None)
         await b.settled()
         (gap,) = await b.reader.gaps()

@@ -1,0 +1,137 @@
+"""`/healthz`, `/readyz`, `/metrics`: for those who watch the gateway itself."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api import answers
+from gateway.api.access import Access
+from gateway.api.context import Context
+from gateway.api.outlet import Bytes, Readers
+from gateway.api.query import Query
+from gateway.api.route import Route, json
+from gateway.core import times
+from gateway.core.times import Micros, rfc3339
+
+
+class Health:
+    """The endpoints of one gateway."""
+
+    def __init__(self, context: Context, access: Access, readers: Readers) -> None:
+        self._context = context
+        self._access = access
+        self._readers = readers
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                method="GET",
+                path="/healthz",
+                summary="Whether the gateway is alive",
+                endpoint=self.alive,
+                answers={"application/json": answers.Alive},
+            ),
+            Route(
+                method="GET",
+                path="/readyz",
+                summary="Whether all sources have been tried and the journal writes, and the state of each component",
+                endpoint=self.ready,
+                answers={"application/json": answers.Readiness},
+                statuses=(200, 503),
+            ),
+            Route(
+                method="GET",
+                path="/metrics",
+                summary="Metrics in Prometheus' text format",
+                endpoint=self.metrics,
+                answers={"text/plain": None},
+            ),
+        )
+
+    async def alive(self, _: Request, query: Query) -> Response:
+        query.check()
+        context = self._context
+        return json(answers.Alive(alive=True, version=context.version, started=rfc3339(context.started)))
+
+    async def ready(self, request: Request, query: Query) -> Response:
+        query.check()
+        components = self.components()
+        ready = all(component.ready for component in components)
+        shown = components if self._access.may_read(request) else None
+        return json(answers.Readiness(ready=ready, components=shown), 200 if ready else 503)
+
+    async def metrics(self, _: Request, query: Query) -> Response:
+        query.check()
+        self.refresh()
+        return Bytes(generate_latest(self._context.telemetry.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    # -- readiness
+
+    def components(self) -> list[answers.Component]:
+        context = self._context
+        found = [self._journal(), _component("http", "http", True, "serving", context.started, None)]
+        for link in context.supervisor.links.values():
+            since = context.started if link.since is None else link.since
+            reason = link.reason if link.tried else "not tried yet"
+            found.append(_component(link.name, "connection", link.tried, link.state, since, reason))
+        tokens = self._access.tokens
+        if tokens is not None:
+            state = "refused" if tokens.problem else "read"
+            found.append(_component("tokens", "tokens", True, state, tokens.since, tokens.problem))
+        for name, look in context.extra_components.items():
+            ready, reason, at = look()
+            found.append(_component(name, "other", ready, "ready" if ready else "failing", at, reason))
+        return found
+
+    def _journal(self) -> answers.Component:
+        context = self._context
+        stall, alive = context.writer.stall, context.ingest.alive
+        if stall is None and alive:
+            return _component("journal", "journal", True, "writing", context.started, None)
+        if stall is not None:
+            since = times.now() - int((time.monotonic() - stall.since) * 1e6)
+            return _component("journal", "journal", False, "stalled", since, stall.reason)
+        return _component("journal", "journal", False, "stopped", None, "the writing thread is not running")
+
+    # -- metrics that are looked up when somebody asks
+
+    def refresh(self) -> None:
+        context, metrics = self._context, self._context.telemetry
+        frames: Counter[str] = Counter()
+        octets: Counter[str] = Counter()
+        for key, (count, size) in context.ingest.depth().items():
+            source = key.partition(" ")[0]  # queues are per handle, which would be labels without end
+            frames[source] += count
+            octets[source] += size
+        for source, count in frames.items():
+            metrics.queue_frames.labels(source).set(count)
+            metrics.queue_bytes.labels(source).set(octets[source])
+        protocols = {name: link.protocol for name, link in context.supervisor.links.items()}
+        for name, line in context.ingest.lines.items():
+            metrics.unacknowledged_bytes.labels(name, protocols.get(name, "")).set(line.unacknowledged)
+        for station, state in list(context.ingest.stepper.states.items()):
+            if state.clock.offset_ms is not None:
+                metrics.clock_offset.labels(station).set(state.clock.offset_ms / 1000)
+        stall = context.writer.stall
+        metrics.journal_head.set(context.writer.head)
+        metrics.journal_stalled.set(0 if stall is None else time.monotonic() - stall.since)
+        for kind, count in {"sse": 0, "ndjson": 0, **self._readers.count()}.items():
+            metrics.subscribers.labels(kind).set(count)
+
+
+def _component(
+    name: str, kind: str, ready: bool, state: str, since: Micros | None, reason: str | None
+) -> answers.Component:
+    return answers.Component(
+        name=name,
+        kind=kind,
+        ready=ready,
+        state=state,
+        since=None if since is None else rfc3339(since),
+        reason=reason or None,
+    )

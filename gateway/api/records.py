@@ -1,0 +1,158 @@
+"""`/gaps` and `/quarantine`: what is not in the history, and why."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api import answers, cursor
+from gateway.api.context import Context, RetryRefused
+from gateway.api.cursor import FROM_OLDEST
+from gateway.api.outlet import Download
+from gateway.api.problems import Fault, Kind, Problem, missing
+from gateway.api.query import AFTER, LIMITED, Parameter, Query
+from gateway.api.route import Route, json
+from gateway.api.scopes import BASE
+from gateway.core.times import rfc3339
+from gateway.journal.reader import Gap, Quarantined
+
+_NUMBER = Parameter("id", "Number of the entry.", {"type": "integer"}, where="path")
+_STATION = Parameter("station", "Only of this station.")
+_SOURCE = Parameter("source", "Only from this connection.")
+_REASON = Parameter("reason", "Only for this reason, such as `bad-json`.")
+
+
+class Records:
+    """The endpoints, over one journal."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._reader = context.reader
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                method="GET",
+                path=f"{BASE}/gaps",
+                summary="Observation gaps, in the order in which they opened",
+                endpoint=self.gaps,
+                parameters=(AFTER, LIMITED, _STATION),
+                answers={"application/json": answers.Gaps},
+                problems=(Kind.BAD_PARAMETER, Kind.CURSOR_GONE),
+            ),
+            Route(
+                method="GET",
+                path=f"{BASE}/quarantine",
+                summary="Messages that could not be understood, oldest first",
+                endpoint=self.quarantine,
+                parameters=(AFTER, LIMITED, _SOURCE, _REASON),
+                answers={"application/json": answers.Quarantine},
+                problems=(Kind.BAD_PARAMETER, Kind.CURSOR_GONE),
+            ),
+            Route(
+                method="GET",
+                path=f"{BASE}/quarantine/{{id}}/raw",
+                summary="The bytes of a quarantined message, up to the payload cap",
+                endpoint=self.raw,
+                parameters=(_NUMBER,),
+                answers={"application/octet-stream": None},
+                problems=(Kind.BAD_PARAMETER, Kind.NOT_FOUND),
+            ),
+            Route(
+                method="POST",
+                path=f"{BASE}/quarantine/{{id}}/retry",
+                summary="Try a quarantined message again, after an update or a change of the configuration",
+                endpoint=self.retry,
+                parameters=(_NUMBER,),
+                answers={"application/json": answers.Retried},
+                problems=(Kind.BAD_PARAMETER, Kind.NOT_FOUND, Kind.RETRY_NOT_POSSIBLE),
+            ),
+        )
+
+    async def gaps(self, _: Request, query: Query) -> Response:
+        after, limit, station = query.after() or FROM_OLDEST, query.limit(), query.one("station")
+        query.check()
+        position, as_of = after.within(self._reader.journal), self._head()
+        found = await self._reader.gaps(after=position, limit=limit + 1, station=station)
+        more, found = len(found) > limit, found[:limit]
+        last = found[-1].opened_seq if found else position
+        return json(
+            answers.Gaps(gaps=[self._gap(gap) for gap in found], next=self._cursor(last), more=more, as_of=as_of)
+        )
+
+    async def quarantine(self, _: Request, query: Query) -> Response:
+        after, limit = query.after() or FROM_OLDEST, query.limit()
+        source, reason = query.one("source"), query.one("reason")
+        query.check()
+        position, as_of = after.within(self._reader.journal), self._head()
+        found = await self._reader.quarantined(after=position, limit=limit + 1, source=source, reason=reason)
+        more, found = len(found) > limit, found[:limit]
+        last = found[-1].id if found else position
+        entries = [_quarantined(entry) for entry in found]
+        return json(answers.Quarantine(quarantine=entries, next=self._cursor(last), more=more, as_of=as_of))
+
+    async def raw(self, request: Request, query: Query) -> Response:
+        query.check()
+        number = _number(request)
+        return Download(await self._bytes(number), name=f"quarantine-{number}.bin")
+
+    async def retry(self, request: Request, query: Query) -> Response:
+        query.check()
+        number = _number(request)
+        await self._bytes(number)
+        if self._context.retry is None:
+            raise Problem(Kind.RETRY_NOT_POSSIBLE, "this gateway only reads: no connection of its own takes messages")
+        try:
+            understood = await self._context.retry(number)
+        except RetryRefused as error:
+            raise Problem(Kind.RETRY_NOT_POSSIBLE, str(error)) from error
+        return json(answers.Retried(id=number, understood=understood))
+
+    async def _bytes(self, number: int) -> bytes:
+        raw = await self._reader.quarantine_raw(number)
+        if raw is None:
+            raise missing(f"quarantined message {number}; the oldest make room for new ones")
+        return raw
+
+    def _head(self) -> str:
+        return self._cursor(self._context.ingest.tail.head)
+
+    def _cursor(self, position: int) -> str:
+        return cursor.write(self._reader.journal, position)
+
+    def _gap(self, gap: Gap) -> answers.Gap:
+        return answers.Gap(
+            id=gap.id,
+            source=gap.source,
+            station=gap.station,
+            cause=gap.cause,
+            basis=gap.basis,
+            recovered=gap.recovered,
+            start=rfc3339(gap.start),
+            end=None if gap.end is None else rfc3339(gap.end),
+            opened=self._cursor(gap.opened_seq),
+            closed=None if gap.closed_seq is None else self._cursor(gap.closed_seq),
+        )
+
+
+def _quarantined(entry: Quarantined) -> answers.Quarantined:
+    return answers.Quarantined(
+        id=entry.id,
+        source=entry.source,
+        station=entry.station,
+        channel=entry.channel,
+        reason=entry.reason,
+        detail=entry.detail,
+        digest=entry.digest,
+        size=entry.size,
+        first=rfc3339(entry.first),
+        last=rfc3339(entry.last),
+        count=entry.count,
+    )
+
+
+def _number(request: Request) -> int:
+    text: str = request.path_params["id"]
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Problem(Kind.BAD_PARAMETER, "not understood: id", errors=[Fault("id", f"{text[:100]!r} is no number")])
+    return int(text)

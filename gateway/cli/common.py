@@ -1,0 +1,59 @@
+"""What several commands share: options, loading the configuration, the event loop, logging."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from gateway import resources
+from gateway.config.load import load
+from gateway.config.plan import Resolved, resolve
+from gateway.wiring import protocols
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        help="Configuration file. Default: $LINESIDE_CONFIG, ./config/lineside.toml, /etc/lineside/lineside.toml, the packaged demo.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log frames too.")]
+
+
+def configuration(path: Path | None) -> Resolved:
+    """Found, read and checked. Raises ConfigError with every problem."""
+    return resolve(load(resources.find_config(path), protocols()))
+
+
+def log_to_stderr(*, verbose: bool, quiet: bool = False) -> None:
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("lineside").setLevel(level)
+
+
+def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run `main(stop)`; SIGINT and SIGTERM set `stop`."""
+    # A thread that holds the interpreter for its full default 5 ms makes every commit and every message wait for it.
+    sys.setswitchinterval(0.0005)
+
+    async def body() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await main(stop)
+
+    uvloop.run(body())

@@ -1,0 +1,228 @@
+"""Reading the configuration: every mistake in it is found in one go, and no connection is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from gateway.config import rules
+from gateway.config.document import Document, KeyPath
+from gateway.config.models import (
+    NAME,
+    Auth,
+    Claim,
+    Config,
+    Gateway,
+    Http,
+    InPlace,
+    Journal,
+    Limits,
+    Line,
+    LooseStation,
+    Named,
+    Source,
+    Station,
+    Table,
+    Timing,
+    fields,
+)
+from gateway.config.plan import Placed
+from gateway.config.problems import LATER, Problems, allowed, suggestion, unknown
+from gateway.core.errors import ConfigError
+from gateway.core.secrets import Secret
+
+T = TypeVar("T", bound=Table)
+S = TypeVar("S", bound=LooseStation)
+Protocols = Mapping[str, type[BaseModel]]
+"""The settings model of a `[[connection]]` by the name of its protocol. Each has the fields `protocol` and `name`."""
+
+IN_PLACE = "in-place"  # stands for the name until the plan gives one
+
+
+def load(path: Path, protocols: Protocols, *, folder: Path | None = None) -> Config:
+    """Read and check a configuration file.
+
+    `folder` is where relative paths start: the file's own unless given. Secrets are not looked up (`check_secrets`).
+    Raises ConfigError with one line per problem, `FILE:LINE: KEY: what is wrong; allowed: ...`, in the order of the file.
+    """
+    return _Reading(Document.read(path), protocols, folder or path.absolute().parent).config()
+
+
+def check_secrets(path: Path, config: Config) -> None:
+    """Look up every secret that connections name. Raises ConfigError with all that cannot be found."""
+    problems = Problems(Document.read(path))
+    for place, secret in _secrets(config, ()):
+        try:
+            secret.reveal()
+        except ConfigError as error:
+            problems.add(place, str(error))
+    problems.raise_any()
+
+
+def _secrets(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, Secret]]:
+    if isinstance(value, Secret):
+        yield path, value
+    elif isinstance(value, InPlace):  # its settings stand in the table itself
+        yield from _secrets(value.settings, path)
+    elif isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            yield from _secrets(getattr(value, name), (*path, field.alias or name))
+    elif isinstance(value, tuple | list):
+        for index, each in enumerate(value):
+            yield from _secrets(each, (*path, index))
+
+
+_TABLES: Mapping[str, type[Table]] = {
+    "gateway": Gateway,
+    "journal": Journal,
+    "auth": Auth,
+    "limits": Limits,
+    "timing": Timing,
+}
+
+
+class _Reading:
+    """Reads piece by piece, so that a mistake in one table hides none in another."""
+
+    def __init__(self, document: Document, protocols: Protocols, folder: Path) -> None:
+        self._document = document
+        self._data = document.data
+        self._problems = Problems(document)
+        self._protocols = protocols
+        self._folder = folder
+
+    def config(self) -> Config:
+        problems, data = self._problems, self._data
+        for key in data.keys() - fields(Config).keys():
+            hint = f"unknown key{suggestion(key, fields(Config))}{allowed(fields(Config))}"
+            problems.add((key,), LATER.get(key) or hint)
+        http = self._table(Http, "http")
+        tables = {
+            key: self._table(model, key)
+            for key, model in _TABLES.items()
+            if key in data or key != "auth"  # whose absence means something
+        }
+        connections = [
+            (path, settings)
+            for path, table in self._tables(data, "connection", ())
+            if (settings := self._connection(table, path)) is not None
+        ]
+        lines: list[Line] = []
+        placed: list[Placed] = []
+        for path, table in self._tables(data, "line", ()):
+            name = str(table.get("name", "?"))
+            stations = [
+                self._station(Station, inner, each, name, placed)
+                for each, inner in self._tables(table, "station", path)
+            ]
+            rest = {key: value for key, value in table.items() if key != "station"}
+            line = problems.read(Line, rest, path, self._folder)
+            if line:
+                lines.append(line.model_copy(update={"station": tuple(filter(None, stations))}))
+        loose = [
+            self._station(LooseStation, table, path, None, placed) for path, table in self._tables(data, "station", ())
+        ]
+        for path, message in rules.all_of(data, connections, placed, http, self._document.line):
+            problems.add(path, message)
+        problems.raise_any()
+        return Config.model_validate(
+            {
+                **tables,
+                "http": http,
+                "connection": tuple(settings for _, settings in connections),
+                "line": tuple(lines),
+                "station": tuple(filter(None, loose)),
+            }
+        )
+
+    def _table(self, model: type[T], key: str) -> T | None:
+        return self._problems.read(model, self._data.get(key, {}), (key,), self._folder)
+
+    def _tables(self, parent: dict[str, Any], key: str, path: KeyPath) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+        """The tables of `[[key]]`."""
+        value = parent.get(key, [])
+        if not isinstance(value, list):
+            self._problems.add(
+                (*path, key), f"must be a list of tables: write [[{_header(path, key)}]] in double brackets"
+            )
+            return
+        for index, table in enumerate(value):
+            if isinstance(table, dict):
+                yield (*path, key, index), table
+            else:
+                self._problems.add((*path, key, index), "must be a table")
+
+    def _connection(self, table: dict[str, Any], path: KeyPath) -> BaseModel | None:
+        name = table.get("name")
+        if isinstance(name, str) and not rules.is_name(name):
+            self._problems.add((*path, "name"), f"is no name; allowed: {NAME}")
+        model = self._model(table, path)
+        return self._problems.read(model, table, path, self._folder) if model else None
+
+    def _model(self, table: dict[str, Any], path: KeyPath) -> type[BaseModel] | None:
+        protocol = table.get("protocol")
+        if protocol is None:
+            self._problems.add(path, f"is missing{allowed(self._protocols)}", missing="protocol")
+        elif not isinstance(protocol, str):
+            self._problems.add((*path, "protocol"), "must be text in quotes")
+        elif protocol not in self._protocols:
+            self._problems.add((*path, "protocol"), unknown(protocol, "protocol of this version", self._protocols))
+        else:
+            return self._protocols[protocol]
+        return None
+
+    def _station(
+        self, model: type[S], table: dict[str, Any], path: KeyPath, line: str | None, placed: list[Placed]
+    ) -> S | None:
+        """Into `placed` goes what is readable of it, for the rules, even if something is wrong."""
+        value = table.get("source", [])
+        tables = value if isinstance(value, list) else [value]
+        read = [(index, self._source(each, (*path, "source", index))) for index, each in enumerate(tables)]
+        sources = tuple((index, source) for index, source in read if source is not None)
+        if not tables:
+            self._problems.add(path, "is missing: where does it hear this machine?", missing="source")
+        name, after = table.get("name"), table.get("after")
+        if isinstance(name, str):
+            steps = tuple(each for each in after if isinstance(each, str)) if isinstance(after, list) else None
+            placed.append(Placed(path, line, name, sources, steps))
+        # Sources are checked already; a stand-in lets the model check the other keys.
+        rest = {**table, "source": (Named(connection=IN_PLACE),)}
+        station = self._problems.read(model, rest, path, self._folder)
+        return station.model_copy(update={"source": tuple(source for _, source in sources)}) if station else None
+
+    def _source(self, table: object, path: KeyPath) -> Source | None:
+        if not isinstance(table, dict):
+            self._problems.add(path, 'must be a table, such as { connection = "NAME", handle = "HANDLE" }')
+            return None
+        if "connection" in table:
+            if "protocol" in table:
+                self._problems.add(path, "has both connection and protocol; allowed: one of them")
+                return None
+            return self._problems.read(Named, table, path, self._folder)
+        if "protocol" not in table:
+            hint = suggestion(next(iter(table), ""), ("connection", "protocol"))
+            self._problems.add(path, f"names neither a connection nor a protocol{hint}; allowed: one of them")
+            return None
+        claim = self._problems.read(
+            Claim, {key: value for key, value in table.items() if key == "handle"}, path, self._folder
+        )
+        settings = self._in_place(table, path)
+        return InPlace(handle=claim.handle, settings=settings) if claim and settings else None
+
+    def _in_place(self, table: dict[str, Any], path: KeyPath) -> BaseModel | None:
+        model = self._model(table, path)
+        if model is None:
+            return None
+        if "name" in table:
+            self._problems.add(
+                (*path, "name"), "does not belong here: a connection written in place goes by its station"
+            )
+        rest = {key: value for key, value in table.items() if key != "handle"} | {"name": IN_PLACE}
+        return self._problems.read(model, rest, path, self._folder, keys=fields(model).keys() - {"name"} | {"handle"})
+
+
+def _header(path: KeyPath, key: str) -> str:
+    return ".".join([step for step in path if isinstance(step, str)] + [key])

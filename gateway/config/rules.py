@@ -1,0 +1,183 @@
+"""What no table can know by itself: names that are unique, routes that are clear, ports that do not meet.
+
+Works on whatever could be read, so that these mistakes are found beside those in single tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from gateway.config.address import Address
+from gateway.config.document import KeyPath
+from gateway.config.models import NAME, Http, InPlace
+from gateway.config.plan import Placed, before, port, share
+from gateway.config.problems import unknown
+
+UNASSIGNED = "unassigned"
+"""Reserved: the line of stations made for handles that nobody claims."""
+
+Found = Iterator[tuple[KeyPath, str]]
+Connections = Sequence[tuple[KeyPath, BaseModel]]
+LineOf = Callable[[KeyPath], int]
+
+_NAME = re.compile(NAME)
+
+
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
+def all_of(
+    data: dict[str, Any], connections: Connections, placed: Sequence[Placed], http: Http | None, line_of: LineOf
+) -> Found:
+    """Every broken rule: where, and in words.
+
+    data: the whole document. connections, placed, http: the parts of it that could be read. line_of: where in the
+    file something is.
+    """
+    yield from names(data, placed, line_of)
+    yield from after(placed)
+    yield from routes(data, connections, placed)
+    yield from listeners(connections, placed, http)
+    yield from clients(connections)
+    if http and not http.listen.loopback and "auth" not in data and not http.allow_anonymous:
+        yield ("http", "listen"), "other machines reach this address; allowed: with [auth], or allow_anonymous = true"
+
+
+def _named(data: dict[str, Any], key: str) -> Iterator[tuple[KeyPath, str]]:
+    """Where each name of `[[key]]` is, also in tables that could not be read."""
+    tables = data.get(key)
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        if isinstance(table, dict) and isinstance(table.get("name"), str):
+            yield (key, index, "name"), table["name"]
+
+
+def names(data: dict[str, Any], placed: Sequence[Placed], line_of: LineOf) -> Found:
+    """No two of a kind. A line and a station without line share one namespace: both begin a station's id."""
+    tops = list(_named(data, "line")) + [((*each.path, "name"), each.name) for each in placed if each.line is None]
+    inner = [((*each.path, "name"), each.id) for each in placed if each.line is not None]
+    for group in (list(_named(data, "connection")), tops, inner):
+        first: dict[str, KeyPath] = {}
+        for path, name in group:
+            if name in first:
+                yield path, f"{name!r} is the name in line {line_of(first[name])} already; names are unique"
+            first.setdefault(name, path)
+    for path, name in tops:
+        if name == UNASSIGNED:
+            yield path, f"{name!r} is reserved for handles that no station claims"
+    in_place = {each.id for each in placed if any(isinstance(source, InPlace) for _, source in each.sources)}
+    for path, name in _named(data, "connection"):
+        if name in in_place:
+            yield path, f"{name!r} is the name of the connection written in place at the station of that name"
+
+
+def after(placed: Sequence[Placed]) -> Found:
+    """A route names stations of its own line and comes to no place twice."""
+    for line in dict.fromkeys(each.line for each in placed if each.line is not None):
+        stations = [each for each in placed if each.line == line]
+        known = [each.name for each in stations]
+        for station in stations:
+            for index, name in enumerate(station.after or ()):
+                if name not in known:
+                    yield (*station.path, "after", index), unknown(name, f"station of line {line}", known)
+        circle = _circle(before(stations))
+        if circle and len(set(known)) == len(known):
+            station = next(each for each in stations if each.name == circle[0])
+            yield (*station.path, "after"), f"the route goes in a circle: {' from '.join(circle)}"
+
+
+def _circle(froms: dict[str, tuple[str, ...]]) -> list[str]:
+    """A way from a station back to itself, or nothing."""
+    done: set[str] = set()
+    for start in froms:
+        way: list[str] = []
+        rest = [(start, 0)]
+        while rest:
+            name, depth = rest.pop()
+            del way[depth:]
+            if name in way:
+                return [*way[way.index(name) :], name]
+            if name in done and depth:
+                continue
+            done.add(name)
+            way.append(name)
+            rest += [(each, depth + 1) for each in froms.get(name, ())]
+    return []
+
+
+def routes(data: dict[str, Any], connections: Connections, placed: Sequence[Placed]) -> Found:
+    """Each message of a connection belongs to one station."""
+    known = [name for _, name in _named(data, "connection")]
+    sharing = share([settings for _, settings in connections], placed)
+    for conflict in sharing.conflicts:
+        yield (
+            (*conflict.path, conflict.key),
+            f"differs from what connection {conflict.other!r} says of the same endpoint, which they share",
+        )
+    claims: dict[str, list[tuple[KeyPath, Placed, tuple[str, ...]]]] = {}
+    for station in placed:
+        for index, source in station.sources:
+            path: KeyPath = (*station.path, "source", index)
+            name = sharing.names[path]
+            if name not in known and not isinstance(source, InPlace):
+                yield (*path, "connection"), unknown(name, "connection", known)
+            claims.setdefault(name, []).append((path, station, source.handle or ()))
+    for name, claim in claims.items():
+        yield from _clear(name, claim)
+
+
+def _clear(connection: str, claims: list[tuple[KeyPath, Placed, tuple[str, ...]]]) -> Found:
+    owners: dict[str, Placed] = {}
+    for path, station, handles in claims:
+        for handle in handles:
+            owner = owners.setdefault(handle, station)
+            if owner.path != station.path:
+                yield (
+                    (*path, "handle"),
+                    f"{handle!r} on connection {connection!r} is claimed by {owner.id} and by {station.id}; allowed: one station",
+                )
+        other = next((each for _, each, _ in claims if each.path != station.path), None)
+        if not handles and other is not None:
+            yield path, f"needs a handle: connection {connection!r} serves {station.id} and {other.id}"
+
+
+def listeners(connections: Connections, placed: Sequence[Placed], http: Http | None) -> Found:
+    """No two listen on the same port."""
+    taken = [(f"http.listen, {http.listen}", http.listen)] if http else []
+    sharing = share([settings for _, settings in connections], placed)
+    paths: dict[str, KeyPath] = {str(getattr(settings, "name", "")): path for path, settings in connections}
+    for path, name in sharing.names.items():
+        paths.setdefault(name, path)
+    for name, settings in sharing.connections.items():
+        address = listening(settings)
+        if address is None or name not in paths:
+            continue
+        owner = next((each for each, other in taken if address.meets(other)), None)
+        if owner is not None:
+            yield (*paths[name], "listen"), f"{address} is in use by {owner}"
+        taken.append((f"connection {name!r}, {address}", address))
+
+
+def clients(connections: Connections) -> Found:
+    """A broker knows one client by an id, and disconnects the one that came first when a second comes."""
+    first: dict[tuple[object, ...], str] = {}
+    for path, settings in connections:
+        client = getattr(settings, "client_id", None)
+        if client is not None:
+            key = (type(settings), getattr(settings, "host", None), port(settings), client)
+            name = first.setdefault(key, str(getattr(settings, "name", "")))
+            if name != getattr(settings, "name", ""):
+                yield (*path, "client_id"), f"is that of connection {name!r} too, which is on the same broker"
+
+
+def listening(settings: BaseModel) -> Address | None:
+    """Where a connection waits for machines; None for one that goes out."""
+    value = getattr(settings, "listen", None)
+    try:
+        return None if value is None else Address.parse(str(value))
+    except ValueError:  # its own model says so
+        return None

@@ -1,0 +1,370 @@
+"""The two kinds of AMQP link and what travels on them: deliveries in, messages out. On proton's C functions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from enum import StrEnum
+from itertools import count
+from typing import Protocol
+
+import msgspec
+import proton
+from cproton import (
+    PN_ACCEPTED,
+    PN_MODIFIED,
+    PN_REJECTED,
+    PN_RELEASED,
+    ffi,
+    lib,
+    pn_delivery,
+    pn_link_send,
+)
+
+from gateway.core.errors import NotConnected
+from gateway.transport.amqp_message import AmqpMessage, decode, encode
+from gateway.transport.amqp_types import MalformedError
+
+MAX_REPLIES = 256
+"""Replies that wait for a peer's credit, per link; more are dropped: it asked and does not listen."""
+
+
+class Engine(Protocol):
+    """What a link needs of its connection."""
+
+    used: int
+    scratch: bytearray
+    senders: dict[int, Sender]
+
+    @property
+    def credit(self) -> int: ...
+    @property
+    def max_message(self) -> int: ...
+
+    def touch(self) -> None: ...
+    def over_budget(self) -> bool: ...
+    def stall(self, receiver: Receiver) -> None: ...
+    def accept(self, message: Received) -> None: ...
+    def hand_over(self, message: Received) -> None: ...
+    def violated(self, name: str, text: str) -> None: ...
+
+
+def key_of(pointer: object) -> int:
+    """Address of a C object: what identifies it, for every wrapper of it is another Python object."""
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+class Received:
+    """One complete delivery, unsettled until `accept`.
+
+    message: None when the bytes are no AMQP message; then `problem` says why and `raw` are those bytes.
+    size: of the whole delivery in bytes; truncated: no more than the first `held` of them were kept.
+    """
+
+    __slots__ = ("_delivery", "_done", "held", "message", "problem", "raw", "receiver", "size")
+
+    def __init__(self, receiver: Receiver, delivery: object, raw: bytes, size: int) -> None:
+        self.receiver = receiver
+        self.size = size
+        self.held = len(raw)
+        self.raw = raw
+        self.problem: str | None = None
+        self.message: AmqpMessage | None = None
+        self._delivery = delivery
+        self._done = False
+        try:
+            self.message = decode(raw, truncated=size > len(raw))
+            self.raw = b""
+        except MalformedError as error:
+            self.problem = str(error)
+
+    @property
+    def truncated(self) -> bool:
+        return self.size > self.held
+
+    def accept(self) -> None:
+        """Tell the peer that we own it. Does nothing the second time, and nothing once the link is gone."""
+        if not self._done:
+            self._done = True
+            self.receiver.engine.accept(self)
+
+    def settle(self) -> bool:
+        """The disposition itself; only the engine calls it. False when the link is gone, and with it the delivery."""
+        if not self.receiver.alive:
+            return False
+        lib.pn_delivery_update(self._delivery, PN_ACCEPTED)
+        lib.pn_delivery_settle(self._delivery)
+        self.receiver.unacknowledged -= 1
+        self.receiver.owed += 1
+        return True
+
+    @property
+    def can_reply(self) -> bool:
+        """Whether the peer left a way back: an address to reply to, or a link of its own to receive on."""
+        return bool(self.receiver.engine.senders) or (self.message is not None and self.message.reply_to is not None)
+
+    def reply(self, body: bytes) -> None:
+        """Answer on the peer's link for this reply-to, else on any it receives on; without one nobody listens.
+
+        Uncompressed and with the request's correlation-id, as the CFX SDK's listener answers.
+        """
+        asked = self.message
+        if asked is None:
+            return
+        senders = self.receiver.engine.senders.values()
+        named = (sender for sender in senders if asked.reply_to is not None and asked.reply_to in sender.names)
+        sender = next(named, None) or next(iter(senders), None)
+        if sender is None:
+            return
+        correlation = asked.message_id if asked.correlation_id is None else asked.correlation_id
+        content_type = 'application/json; charset="utf-8"'
+        sender.answer(
+            AmqpMessage(
+                body=body,
+                durable=False,
+                to=asked.reply_to,
+                correlation_id=correlation,
+                content_type=content_type,
+            )
+        )
+
+
+class Receiver:
+    """A link on which the peer sends."""
+
+    def __init__(self, engine: Engine, link: proton.Receiver, address: str) -> None:
+        self.engine = engine
+        self.link = link
+        self.address = address
+        self.alive = True
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.unacknowledged = 0
+        self.owed = 0
+        self.partial: bytearray | None = None
+        """The beginning of a delivery of which more is to come."""
+        self._size = 0
+        self._impl = link._impl
+        self._batch = max(1, engine.credit // 4)
+
+    def attached(self) -> None:
+        """The peer's Attach has come. One without a source announces the Detach that says why."""
+        if self.link.remote_source.type != proton.Terminus.UNSPECIFIED and not self.ready.done():
+            self.ready.set_result(None)
+            self.grant(self.engine.credit)
+
+    def die(self, reason: str) -> None:
+        self.alive = False
+        if self.partial is not None:
+            self.engine.used -= len(self.partial)
+            self.partial = None
+        fail(self.ready, reason)
+
+    def grant(self, credit: int) -> None:
+        lib.pn_link_flow(self._impl, credit)
+        self.engine.touch()
+
+    def replenish(self) -> None:
+        """Credit goes back in lots, so that a slow trickle does not cost a frame for every message."""
+        if self.alive and (self.owed >= self._batch or self.unacknowledged == 0):
+            lib.pn_link_flow(self._impl, self.owed)
+            self.owed = 0
+
+    def drain(self) -> None:
+        """Take all that has arrived, as far as the budget of the connection goes."""
+        engine, impl = self.engine, self._impl
+        while self.alive:
+            delivery = lib.pn_link_current(impl)
+            if delivery == ffi.NULL:
+                return
+            if lib.pn_delivery_aborted(delivery):
+                self._abort(delivery)
+                continue
+            waiting = lib.pn_delivery_pending(delivery)
+            unfinished = lib.pn_delivery_partial(delivery)
+            if not waiting and unfinished:
+                return
+            if engine.over_budget():
+                engine.stall(self)
+                return
+            chunk = self._take(waiting)
+            if unfinished:
+                self._keep(chunk)
+                return
+            lib.pn_link_advance(impl)
+            self._complete(delivery, chunk)
+
+    def _take(self, waiting: int) -> bytes:
+        if not waiting:
+            return b""
+        scratch = self.engine.scratch if waiting <= len(self.engine.scratch) else bytearray(waiting)
+        taken = lib.pn_link_recv(self._impl, ffi.from_buffer(scratch), waiting)
+        with memoryview(scratch) as view:
+            return bytes(view[: max(taken, 0)])
+
+    def _keep(self, chunk: bytes) -> None:
+        if self.partial is None:
+            self.partial = bytearray()
+            self._size = 0
+        kept = chunk[: self.engine.max_message - len(self.partial)]
+        self.partial += kept
+        self._size += len(chunk)
+        self.engine.used += len(kept)
+
+    def _complete(self, delivery: object, chunk: bytes) -> None:
+        engine = self.engine
+        if self.partial is None and len(chunk) <= engine.max_message:
+            raw, size = chunk, len(chunk)
+            engine.used += size
+        else:
+            self._keep(chunk)
+            assert self.partial is not None
+            raw, size = bytes(self.partial), self._size
+            self.partial = None
+        self.unacknowledged += 1
+        if self.unacknowledged > engine.credit:
+            engine.used -= len(raw)
+            # proton counts credit down and below zero without a word.
+            engine.violated("amqp:link:transfer-limit-exceeded", "more deliveries than credit")
+            return
+        engine.hand_over(Received(self, delivery, raw, size))
+
+    def _abort(self, delivery: object) -> None:
+        """The peer takes back a delivery that it had begun: it never was, and its credit is used up."""
+        lib.pn_delivery_settle(delivery)
+        if self.partial is not None:
+            self.engine.used -= len(self.partial)
+            self.partial = None
+        self.grant(1)
+
+
+class Outcome(StrEnum):
+    """What became of a message that we sent (part 3, 3.4)."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    RELEASED = "released"
+    MODIFIED = "modified"
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The peer's word on a message. `condition`: its reason for a rejection, quoted."""
+
+    outcome: Outcome
+    condition: str | None = None
+
+
+_OUTCOMES = {
+    PN_ACCEPTED: Outcome.ACCEPTED,
+    PN_REJECTED: Outcome.REJECTED,
+    PN_RELEASED: Outcome.RELEASED,
+    PN_MODIFIED: Outcome.MODIFIED,
+}
+
+
+class Sender:
+    """A link on which we send."""
+
+    def __init__(self, engine: Engine, link: proton.Sender, address: str) -> None:
+        self.engine = engine
+        self.link = link
+        self.address = address
+        self.names = frozenset({address})
+        """Addresses that a reply-to may mean by this link."""
+        self.alive = True
+        self.dropped = 0
+        """Replies that found no room."""
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._impl = link._impl
+        self._tags = count(1)
+        self._waiting: deque[tuple[bytes, asyncio.Future[Sent] | None]] = deque()
+        self._sent: dict[int, asyncio.Future[Sent]] = {}
+        self._reason = ""
+
+    def attached(self) -> None:
+        if self.link.remote_target.type != proton.Terminus.UNSPECIFIED and not self.ready.done():
+            self.ready.set_result(None)
+
+    def die(self, reason: str) -> None:
+        self.alive = False
+        self._reason = reason
+        fail(self.ready, reason)
+        for future in (*self._sent.values(), *(future for _, future in self._waiting)):
+            if future is not None:
+                fail(future, reason)
+        self._sent.clear()
+        self._waiting.clear()
+
+    def post(self, message: AmqpMessage) -> asyncio.Future[Sent]:
+        """Send when the peer has given credit; the future has its word. In the order of the calls.
+
+        The future fails with NotConnected when the link ends first: then nobody knows whether the message arrived.
+        """
+        future: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+        if not self.alive:
+            fail(future, self._reason)
+            return future
+        self._waiting.append((encode(message), future))
+        self.flow()
+        return future
+
+    async def send(self, message: AmqpMessage) -> Sent:
+        """`post`, and wait for the peer's word."""
+        return await self.post(message)
+
+    def answer(self, message: AmqpMessage) -> None:
+        """Send without asking what became of it."""
+        if not self.alive or len(self._waiting) >= MAX_REPLIES:
+            self.dropped += 1
+            return
+        self._waiting.append((encode(message), None))
+        self.flow()
+
+    def flow(self) -> None:
+        """There may be credit for what waits."""
+        while self._waiting and self.alive and lib.pn_link_credit(self._impl) > 0:
+            data, future = self._waiting.popleft()
+            if future is not None and future.cancelled():
+                continue
+            delivery = pn_delivery(self._impl, next(self._tags).to_bytes(8))
+            pn_link_send(self._impl, data)
+            lib.pn_link_advance(self._impl)
+            if future is not None:
+                self._sent[key_of(delivery)] = future
+            elif self.link.remote_snd_settle_mode != proton.Link.SND_UNSETTLED:
+                lib.pn_delivery_settle(delivery)
+            self.engine.touch()
+
+    def updated(self, delivery: object) -> None:
+        """The peer said something about a delivery."""
+        if not self.alive or not lib.pn_delivery_updated(delivery):
+            return
+        state, settled = lib.pn_delivery_remote_state(delivery), lib.pn_delivery_settled(delivery)
+        outcome = _OUTCOMES.get(state)
+        if outcome is None and not settled:
+            return
+        future = self._sent.pop(key_of(delivery), None)
+        if future is not None and not future.done():
+            # Settled without a state: it gave up on saying (2.6.12), so the message counts as not delivered.
+            future.set_result(Sent(outcome or Outcome.RELEASED, self._rejection(delivery, state)))
+        lib.pn_delivery_settle(delivery)
+        self.engine.touch()
+
+    def _rejection(self, delivery: object, state: int) -> str | None:
+        if state != PN_REJECTED:
+            return None
+        wrapped = proton.Delivery.wrap(delivery)  # type: ignore[no-untyped-call]
+        return describe(wrapped.remote.condition)
+
+
+def fail(future: asyncio.Future[None] | asyncio.Future[Sent], reason: str) -> None:
+    """End a future with NotConnected; nobody has to look at it."""
+    if not future.done():
+        future.set_exception(NotConnected(reason))
+        future.exception()
+
+
+def describe(condition: proton.Condition | None) -> str | None:
+    """What a peer gave as its reason. Its words are quoted: they go to logs."""
+    if condition is None:
+        return None
+    return f"{condition.name}: {condition.description!r}" if condition.description else str(condition.name)

@@ -1,0 +1,213 @@
+"""From a checked configuration to a running gateway. The only importer of the adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel
+
+from adapters.registry import ADAPTERS, build
+from gateway.api.app import create_app
+from gateway.api.context import Context, HttpSettings
+from gateway.api.server import serve
+from gateway.config.models import Config
+from gateway.config.plan import Resolved
+from gateway.core import times
+from gateway.core.adapter import Adapter
+from gateway.core.errors import LinesideError
+from gateway.core.telemetry import Telemetry
+from gateway.ingest.ingest import Ingest
+from gateway.ingest.settings import IngestSettings
+from gateway.ingest.stations import Route, Station, Stations
+from gateway.journal.reader import Reader
+from gateway.journal.retention import RetentionLimits
+from gateway.journal.rows import uuid_text
+from gateway.journal.writer import Writer, WriterSettings
+from gateway.requests import Endpoint, Requests
+from gateway.supervisor.settings import SupervisorSettings
+from gateway.supervisor.supervisor import Supervisor
+
+log = logging.getLogger("lineside")
+
+VERSION = version("lineside")
+
+
+def protocols() -> dict[str, type[BaseModel]]:
+    """Settings model of each protocol that a connection may have."""
+    return {name: entry.settings for name, entry in ADAPTERS.items()}
+
+
+class Gateway:
+    """One gateway: everything it consists of, and its life."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        config = resolved.config
+        self.config = config
+        self.telemetry = Telemetry()
+        self.writer = Writer(
+            config.journal.path, site=config.gateway.site, gateway=config.gateway.name, settings=writer_settings(config)
+        )
+        self.stations = stations(resolved)
+        self._resolved = resolved
+        self.adapters: list[Adapter] = []
+        self.port = 0
+
+    async def run(self, stop: asyncio.Event, *, ready: Callable[[str], None] = lambda url: None) -> None:
+        """Until `stop` is set. `ready` gets the URL of the API once it answers.
+
+        Raises JournalError when the data folder cannot be had, LinesideError when the journal's writer fails.
+        """
+        config = self.config
+        self.writer.open()
+        reader: Reader | None = None
+        try:
+            ingest = Ingest(
+                self.writer,
+                self.stations,
+                self.telemetry,
+                ingest_settings(config),
+                states=self.writer.states(),
+                payload_cap=max(
+                    (getattr(c, "max_payload_bytes", 0) for c in self._resolved.connections.values()), default=0
+                )
+                or 32 << 20,
+            )
+            self.adapters = [
+                build(settings, gateway=config.gateway.name) for settings in self._resolved.connections.values()
+            ]
+            supervisor = Supervisor(
+                self.adapters, ingest, self.telemetry, supervisor_settings(config), marks=self.writer.marks()
+            )
+            for id_, source, station, cause in self.writer.open_gaps():
+                link, found = supervisor.links.get(source), self.stations.by_id.get(station or "")
+                if link is not None and found is not None:
+                    link.adopt_gap(found, uuid_text(id_), cause)
+            requests = Requests(ingest, self._endpoint())
+            ingest.on_committed = requests.committed
+            ingest.on_heard = supervisor.heard
+            reader = Reader(config.journal.path)
+            context = Context(
+                version=VERSION,
+                started=times.now(),
+                http=http_settings(config),
+                writer=self.writer,
+                reader=reader,
+                ingest=ingest,
+                supervisor=supervisor,
+                telemetry=self.telemetry,
+            )
+            await self._live(context, stop, ready)
+        finally:
+            if reader is not None:
+                reader.close()
+            self.writer.close()
+
+    async def _live(self, context: Context, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        ingest = context.ingest
+        ingest.start()
+        assert ingest.failed is not None
+        http = context.http
+
+        def listening(port: int) -> None:
+            self.port = port
+            host = f"[{http.listen_host}]" if ":" in http.listen_host else http.listen_host
+            url = f"http://{host}:{port}"
+            self.writer.lock.describe(url=url)
+            ready(url)
+
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        work: dict[str, asyncio.Task[Any]] = {
+            "http": asyncio.create_task(
+                serve(create_app(context), http.listen_host, http.listen_port, ready=listening), name="http"
+            ),
+            "supervisor": asyncio.create_task(context.supervisor.run(), name="supervisor"),
+        }
+        try:
+            waited: set[asyncio.Future[Any]] = {stopping, ingest.failed, *work.values()}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            for name, task in work.items():
+                if task.done() and task.exception() is not None:
+                    raise LinesideError(f"{name} failed: {task.exception()}") from task.exception()
+            if ingest.failed.done():
+                raise LinesideError(f"the journal's writer failed: {ingest.failed.result()}")
+        finally:
+            stopping.cancel()
+            ingest.tail.close()
+            for task in reversed(work.values()):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+            await ingest.stop()
+
+    def _endpoint(self) -> Endpoint:
+        connections = self._resolved.connections
+        return Endpoint(
+            handle=self.config.gateway.handle,
+            version=VERSION,
+            uris={
+                name: f"amqp://{listen}" for name, c in connections.items() if (listen := getattr(c, "listen", None))
+            },
+            unanswered={name: c.unanswered for name, c in connections.items() if hasattr(c, "unanswered")},
+        )
+
+
+def stations(resolved: Resolved) -> Stations:
+    made = {
+        plan.id: Station(
+            id=plan.id,
+            line=plan.line,
+            name=plan.name,
+            machine_class=plan.machine_class,
+            zone=plan.zone,
+            heartbeat_s=plan.heartbeat_s,
+            after=plan.after,
+        )
+        for plan in resolved.stations
+    }
+    routes = [
+        Route(connection=route.connection, station=made[plan.id], handles=route.handles)
+        for plan in resolved.stations
+        for route in plan.routes
+    ]
+    return Stations(made.values(), routes, zone=resolved.config.gateway.timezone)
+
+
+def writer_settings(config: Config) -> WriterSettings:
+    journal, timing = config.journal, config.timing
+    return WriterSettings(
+        synchronous=journal.synchronous,
+        ballast_bytes=journal.ballast,
+        quarantine_bytes=journal.quarantine,
+        stalled_retry_s=timing.stalled_retry_s,
+        retention=RetentionLimits(
+            days=journal.retention.days,
+            bytes=journal.retention.bytes,
+            dedup_days=journal.dedup_days,
+            check_s=timing.retention_check_s,
+        ),
+    )
+
+
+def ingest_settings(config: Config) -> IngestSettings:
+    return IngestSettings(**config.limits.model_dump())
+
+
+def supervisor_settings(config: Config) -> SupervisorSettings:
+    timing = config.timing
+    return SupervisorSettings(**{name: getattr(timing, name) for name in SupervisorSettings.__struct_fields__})
+
+
+def http_settings(config: Config) -> HttpSettings:
+    listen = config.http.listen
+    return HttpSettings(
+        listen_host=listen.host,
+        listen_port=listen.port,
+        hosts=config.http.hosts,
+        tokens_file=None if config.auth is None else str(config.auth.tokens),
+        anonymous=config.http.allow_anonymous,
+    )

@@ -1,0 +1,79 @@
+"""The documentation says nothing that is not so: links, paths, make targets, commands and examples."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BY_NAME = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES]
+
+LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#[^)\s]*)?\)")
+OUR_PATH = re.compile(r"`((?:gateway|adapters|simulators|config|tests|docs|\.ci)/[\w./-]*)`")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MAKE = re.compile(r"(?:^|`)make ((?:[a-z]+ ?)+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|`|bin/)lineside ([a-z]+)\b", re.MULTILINE)
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return [body for kind, body in FENCE.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+def _mentioned(pattern: re.Pattern[str]) -> set[str]:
+    return {
+        word for page in PAGES for found in pattern.findall(page.read_text(encoding="utf-8")) for word in found.split()
+    }
+
+
+def _lineside(*arguments: str) -> str:
+    """What it complained about; empty if it succeeded."""
+    command = [sys.executable, "-m", "gateway", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return f"exit status {done.returncode}: {done.stdout}{done.stderr}" if done.returncode else ""
+
+
+@pytest.mark.parametrize("page", BY_NAME)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", BY_NAME)
+def test_paths_exist(page: Path) -> None:
+    paths = OUR_PATH.findall(page.read_text(encoding="utf-8"))
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    mentioned = _mentioned(MAKE)
+    assert {"demo", "test"} <= mentioned <= targets
+
+
+def test_commands_exist() -> None:
+    commands = sorted(_mentioned(COMMAND))
+    assert "run" in commands
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"lineside {command} --help: {done.stderr}"
+
+
+@pytest.mark.parametrize("page", BY_NAME)
+def test_configuration_examples_are_right(page: Path, tmp_path: Path) -> None:
+    """Every TOML block parses, and one that is a whole configuration passes `lineside check`."""
+    for example in _blocks(page, "toml"):
+        if "gateway" not in tomllib.loads(example):
+            continue
+        for secret in re.findall(r'"file:([\w.-]+)"', example):
+            (tmp_path / secret).write_text("pnp2:certificate\n", encoding="utf-8")
+        file = tmp_path / "lineside.toml"
+        file.write_text(example, encoding="utf-8")
+        assert _lineside("check", "-c", str(file)) == ""
