@@ -32,50 +32,56 @@ class CfxMqttConnection(BaseModel):
     protocol: Literal["cfx-mqtt"]
     name: str = Field(min_length=1, description="Name of the connection, unique in the gateway.")
     host: str = Field(min_length=1, description="Host of the broker.")
-    port: int | None = Field(None, ge=1, le=65_535, description="Its port. Left out: 1883, with TLS 8883.")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="Its port. Left out: 1883, with TLS 8883.")
     topics: tuple[Annotated[str, AfterValidator(_valid)], ...] = Field(
         min_length=1, description="Topic filters to subscribe to, such as `SMTPlus/#` or `+/+/+/CFX/#`."
     )
     qos: Literal[0, 1] = Field(
-        1, description="1: the broker keeps every message until it is in the journal. 0: what finds no way is lost."
+        default=1,
+        description="1: the broker keeps every message until it is in the journal. 0: what finds no way is lost.",
     )
     version: Literal["3.1.1", "5"] = Field(
-        "3.1.1", description="Of MQTT. With 5 the bounds of the session are ours to set, with 3.1.1 the broker's."
+        default="3.1.1",
+        description="Of MQTT. With 5 the bounds of the session are ours to set, with 3.1.1 the broker's.",
     )
     client_id: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         max_length=65_535,
         description="As whom the broker knows us; it must stay the same, and be nobody else's. "
         "Left out: `lineside-GATEWAY-CONNECTION`.",
     )
-    user: str | None = Field(None, min_length=1, description="User name.")
-    password: Secret | None = Field(None, description="Where the user's password is kept.")
-    tls: ClientTls | None = Field(None, description="TLS. Left out: everything is in clear text.")
+    user: str | None = Field(default=None, min_length=1, description="User name.")
+    password: Secret | None = Field(default=None, description="Where the user's password is kept.")
+    tls: ClientTls | None = Field(default=None, description="TLS. Left out: everything is in clear text.")
     session_expiry_s: int = Field(
-        7 * 86_400,
+        default=7 * 86_400,
         ge=1,
         le=0xFFFF_FFFF,
         description="MQTT 5: how long the broker keeps our messages while we are away; 4294967295 is for ever.",
     )
     receive_maximum: int = Field(
-        500, ge=1, le=65_535, description="MQTT 5: messages that may be on their way to the journal at one time."
+        default=500,
+        ge=1,
+        le=65_535,
+        description="MQTT 5: messages that may be on their way to the journal at one time.",
     )
     keepalive_s: Seconds = Field(
-        30.0, description="Silence for half as long again means that the broker is gone; it is asked well before."
+        default=30.0,
+        description="Silence for half as long again means that the broker is gone; it is asked well before.",
     )
     connect_timeout_s: Seconds = Field(
-        10.0, description="For connecting, with TLS and login, and again for subscribing."
+        default=10.0, description="For connecting, with TLS and login, and again for subscribing."
     )
-    close_timeout_s: Seconds = Field(2.0, description="How long the broker may take to hear that we go.")
+    close_timeout_s: Seconds = Field(default=2.0, description="How long the broker may take to hear that we go.")
     max_payload_bytes: Bytes = Field(
-        32 << 20,
+        default=32 << 20,
         ge=1024,
         le=256 << 20,
         description="Longest payload, as received and once decompressed. A longer one goes to quarantine.",
     )
     buffer_bytes: Bytes = Field(
-        16 << 20,
+        default=16 << 20,
         ge=1024,
         description="Bytes read and not yet handed over at which reading pauses; with QoS 0 the rest is dropped.",
     )

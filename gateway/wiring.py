@@ -210,4 +210,8 @@ def http_settings(config: Config) -> HttpSettings:
         hosts=config.http.hosts,
         tokens_file=None if config.auth is None else str(config.auth.tokens),
         anonymous=config.http.allow_anonymous,
+        keepalive_s=config.http.keepalive_s,
+        write_timeout_s=config.http.write_timeout_s,
+        readers=config.http.readers,
+        session_s=config.http.session_s,
     )

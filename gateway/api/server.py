@@ -64,6 +64,7 @@ async def serve(app: FastAPI, host: str, port: int, *, ready: Callable[[int], No
         try:
             await task
         finally:
+            listener.close()
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
 

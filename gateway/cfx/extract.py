@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from gateway.cfx import catalogue, states
+from gateway.cfx.partial import partial, too_many_objects
 from gateway.cfx.times import read_span
-from gateway.cfx.units import Token, fields_of, identifier, number, units
+from gateway.cfx.units import FloatIdentifier, Token, identifier, number, units
 from gateway.core.observation import NO_FACTS, Facts, FaultFact, Kind
 
 _NO_TRANSACTION = "00000000-0000-0000-0000-000000000000"
@@ -37,28 +38,45 @@ _GENERAL = (
     "Fault",
     "RelatedFault",
 )
-_SKIPPED = msgspec.Raw(b"null")
+_SMALL = 200_000
+"""Values in a body that may all become objects of ours; some 20 MB."""
 
 Body = Mapping[str, Any]
 _any = msgspec.json.Decoder(float_hook=Token)
 
 
 def body_facts(name: str, body: bytes) -> Facts:
-    """`facts` of a MessageBody as JSON text."""
-    if catalogue.kind(name) is not Kind.UNKNOWN:
-        decoder, wanted = _partial(name)
-        try:
-            value = decoder.decode(body)
-        except msgspec.ValidationError:
-            pass  # a field that CFX does not have, or a body that is none: look at all of it
-        else:
-            return _facts(name, {field: said for field in wanted if (said := getattr(value, field)) is not None}, True)
+    """`facts` of a MessageBody as JSON text.
+
+    A body of which we expect every field is decoded only as far as it is needed. Any other is searched as a whole, but
+    when it is so large that this would take much memory, only as far as it is as expected.
+    """
+    if too_many_objects(body):
+        return _facts(name, {}, False)
+    known = catalogue.kind(name) is not Kind.UNKNOWN
+    small = len(body) < _SMALL or sum(map(body.count, (b",", b"{", b"["))) < _SMALL
+    if known:
+        way = partial(name, _wanted(name))
+        said = way.decode(body, strict=small)
+        if said is not None:
+            try:
+                return _facts(name, said, True)
+            except FloatIdentifier:
+                pass
+    return facts(name, _whole(body) if small else {})
+
+
+def _whole(body: bytes) -> Body:
     try:
-        everything = _any.decode(body)
+        value = _any.decode(body)
     except msgspec.ValidationError:
         # Valid JSON, but a number is too long or too large for a number of ours. Such numbers are no facts.
-        everything = json.loads(body, parse_int=Token, parse_float=Token)
-    return facts(name, everything if type(everything) is dict else {})
+        value = json.loads(body, parse_int=Token, parse_float=Token)
+    return value if type(value) is dict else {}
+
+
+def _wanted(name: str) -> tuple[str, ...]:
+    return _GENERAL + _SPECIAL[name][1] if name in _SPECIAL else _GENERAL
 
 
 def facts(name: str, body: Body) -> Facts:
@@ -68,7 +86,11 @@ def facts(name: str, body: Body) -> Facts:
     """
     if not _names().issuperset(body) and any(key not in _names() and key.lower() in _spellings() for key in body):
         body = _respelled(body)
-    return _facts(name, body, catalogue.kind(name) is not Kind.UNKNOWN)
+    known = catalogue.kind(name) is not Kind.UNKNOWN
+    try:
+        return _facts(name, body, known)
+    except FloatIdentifier:
+        return _facts(name, _tokens(body), known)
 
 
 def _facts(name: str, body: Body, known: bool) -> Facts:
@@ -189,26 +211,6 @@ _SPECIAL: Mapping[str, tuple[Callable[[Body, dict[str, Any]], None], tuple[str, 
 
 
 @cache
-def _partial(name: str) -> tuple[msgspec.json.Decoder[Any], tuple[str, ...]]:
-    """A decoder for bodies of a message of the catalogue that makes objects only of the fields given beside it.
-
-    The others are skipped over: a recipe or an image of many megabytes is never made into objects.
-    """
-    message = catalogue.compound(name)
-    fields = () if message is None else tuple(message.fields)
-    special = _SPECIAL[name][1] if name in _SPECIAL else ()
-    wanted = tuple(field for field in fields if field in {*_GENERAL, *special, *fields_of(name)})
-    struct = msgspec.defstruct(
-        "Partial",
-        [*((field, Any, None) for field in wanted), ("type_", msgspec.Raw, _SKIPPED)]
-        + [(field, msgspec.Raw, _SKIPPED) for field in fields if field not in wanted],
-        rename={"type_": "$type"},
-        forbid_unknown_fields=True,
-    )
-    return msgspec.json.Decoder(struct, float_hook=Token), wanted
-
-
-@cache
 def _names() -> frozenset[str]:
     types = (*catalogue.messages(), *catalogue.structures())
     entries = (entry for name in types if (entry := catalogue.compound(name)) is not None)
@@ -228,3 +230,12 @@ def _respelled(value: Any) -> Any:
             for key, inner in value.items()
         }
     return [_respelled(inner) for inner in value] if type(value) is list else value
+
+
+def _tokens(value: Any) -> Any:
+    """With floats as the text that Python gives them."""
+    if type(value) is dict:
+        return {key: _tokens(inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_tokens(inner) for inner in value]
+    return Token(value) if type(value) is float else value

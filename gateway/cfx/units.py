@@ -1,6 +1,6 @@
 """Which units, panels, carriers, magazines and tools a message names, and where.
 
-The catalogue says in which fields of which message identifiers can stand. From it one `_Plan` per type is made, that
+The catalogue says in which fields of which message identifiers can stand. From it one `Plan` per type is made, that
 leads only to those; so a large inspection result is not searched twice through all its measurements. Messages that
 the catalogue does not have are searched everywhere, by field name.
 """
@@ -39,7 +39,7 @@ class Token(str):
     __slots__ = ()
 
 
-class _Plan:
+class Plan:
     """What to look at in objects of one declared type, subtypes included.
 
     unit, unique: the role of UnitIdentifier and UniqueIdentifier (None: it has none, or it is not about units);
@@ -52,17 +52,26 @@ class _Plan:
         self.unit = unit
         self.identifiers = identifiers
         self.unique = unique
-        self.below: tuple[tuple[str, _Plan], ...] = ()
+        self.below: tuple[tuple[str, Plan], ...] = ()
 
 
 _Found = list[tuple[str | None, int | None, Role, str | None]]
 
 
+class FloatIdentifier(Exception):
+    """An identifier was sent as a number with a fraction, of which a float does not keep the digits."""
+
+
 def identifier(value: object) -> str | None:
-    """An identifier as text, exactly; a number by its digits; None for null, empty, and what is neither."""
+    """An identifier as text, exactly; a whole number by its digits; None for null, empty, and what is neither.
+
+    Raises FloatIdentifier for a float; `Token` keeps such a number's text.
+    """
     if isinstance(value, str):
         return str(value) or None
-    return str(value) if type(value) is int or type(value) is float else None
+    if type(value) is float:
+        raise FloatIdentifier
+    return str(value) if type(value) is int else None
 
 
 def number(value: object) -> int | None:
@@ -90,7 +99,7 @@ def _fields(name: str) -> Mapping[str, str]:
     return fields
 
 
-def _own(name: str) -> _Plan:
+def _own(name: str) -> Plan:
     fields = _fields(name)
     identifiers = tuple((field, role) for field, role in _IDENTIFIERS.items() if fields.get(field) == "str")
     unique = None
@@ -101,11 +110,11 @@ def _own(name: str) -> _Plan:
     elif fields.get("PositionNumber") == "int32" and "UnitIdentifier" not in fields and "UniqueIdentifier" in fields:
         unique = Role.UNIT  # ValidationResult
     unit = (Role.PANEL if name == _PANEL else Role.UNIT) if "UnitIdentifier" in fields else None
-    return _Plan(unit, identifiers, unique)
+    return Plan(unit, identifiers, unique)
 
 
 @cache
-def _plans() -> Mapping[str, _Plan]:
+def _plans() -> Mapping[str, Plan]:
     """Of every type from which an identifier can be reached."""
     names = (*messages(), *structures())
     plans = {name: _own(name) for name in names}
@@ -122,7 +131,7 @@ def _plans() -> Mapping[str, _Plan]:
     return {name: plans[name] for name in useful}
 
 
-def _note(plan: _Plan, value: Mapping[str, object], found: _Found) -> None:
+def _note(plan: Plan, value: Mapping[str, object], found: _Found) -> None:
     if plan.unit is not None:
         unit = identifier(value.get("UnitIdentifier"))
         position = number(value.get("PositionNumber", value.get("UnitPositionNumber")))
@@ -141,7 +150,7 @@ def _note(plan: _Plan, value: Mapping[str, object], found: _Found) -> None:
             found.append((unit, number(value.get("PositionNumber")), plan.unique, None))
 
 
-def _walk(plan: _Plan, value: Mapping[str, object], found: _Found) -> None:
+def _walk(plan: Plan, value: Mapping[str, object], found: _Found) -> None:
     if plan.unit is not None or plan.identifiers or plan.unique is not None:
         _note(plan, value, found)
     for field, below in plan.below:
@@ -154,18 +163,12 @@ def _walk(plan: _Plan, value: Mapping[str, object], found: _Found) -> None:
                     _walk(below, item, found)
 
 
-def fields_of(name: str) -> frozenset[str]:
-    """The fields of a message of the catalogue that `units` looks at."""
-    plan = _plans().get(name)
-    if plan is None:
-        return frozenset()
-    own = {"PrimaryIdentifier", "UnitIdentifier", "PositionNumber", "UnitPositionNumber", "UniqueIdentifier", "Status"}
-    own.update(field for field, _ in plan.identifiers)
-    own.update(field for field, _ in plan.below)
-    return frozenset(own)
+def plan_of(name: str) -> Plan | None:
+    """The plan of a message of the catalogue; None when no identifier can stand in it."""
+    return _plans().get(name)
 
 
-_ANYWHERE = _Plan(Role.UNIT, tuple(_IDENTIFIERS.items()), None)
+_ANYWHERE = Plan(Role.UNIT, tuple(_IDENTIFIERS.items()), None)
 
 
 def _walk_anywhere(value: Mapping[str, object], found: _Found) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 import zlib
+from array import array
 from itertools import accumulate
 
 from gateway.core.errors import DecodeError
@@ -27,6 +28,8 @@ _ROUNDS = 12
 """Real messages nest no deeper, so their brackets are gone after as many rounds."""
 _COMMA = ord(",")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
+_PART = 1 << 16
 
 
 def too_large(limit: int, what: str) -> DecodeError:
@@ -124,8 +127,13 @@ def check_depth(text: bytes, limit: int) -> None:
         left = shorter
     if not left and 2 * rounds <= limit:
         return
-    if any(depth > limit for depth in accumulate(map(_STEP.__getitem__, marks))):
-        raise DecodeError("too-deep", f"nested more than {limit} deep")
+    steps = array("b", marks.translate(_STEPS))
+    depth = 0
+    for start in range(0, len(steps), _PART):
+        depths = list(accumulate(steps[start : start + _PART], initial=depth))
+        if max(depths) > limit:
+            raise DecodeError("too-deep", f"nested more than {limit} deep")
+        depth = depths[-1]
 
 
 def check_length(text: bytes, limit: int) -> None:

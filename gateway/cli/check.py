@@ -6,12 +6,9 @@ import msgspec
 import typer
 
 from gateway import resources
-from gateway.cli.common import ConfigOption, JsonOption
+from gateway.cli.common import ConfigOption, JsonOption, configuration
 from gateway.config.advice import warnings
-from gateway.config.load import check_secrets, load
-from gateway.config.plan import resolve
 from gateway.core.errors import ConfigError
-from gateway.wiring import protocols
 
 
 def command(config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -23,9 +20,7 @@ def command(config: ConfigOption = None, json: JsonOption = False) -> None:
     problems: list[str] = []
     notes: list[str] = []
     try:
-        loaded = load(path, protocols())
-        check_secrets(path, loaded)
-        resolved = resolve(loaded)
+        resolved = configuration(path)
         notes = warnings(resolved)
         summary = f"{len(resolved.connections)} connections, {len(resolved.stations)} stations"
     except ConfigError as error:

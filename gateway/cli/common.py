@@ -14,7 +14,7 @@ import typer
 import uvloop
 
 from gateway import resources
-from gateway.config.load import load
+from gateway.config.load import check_secrets, load
 from gateway.config.plan import Resolved, resolve
 from gateway.wiring import protocols
 
@@ -32,8 +32,11 @@ VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log frames
 
 
 def configuration(path: Path | None) -> Resolved:
-    """Found, read and checked. Raises ConfigError with every problem."""
-    return resolve(load(resources.find_config(path), protocols()))
+    """Found, read and checked, its secrets too. Raises ConfigError with every problem."""
+    found = resources.find_config(path)
+    loaded = load(found, protocols(), folder=resources.base_folder(found))
+    check_secrets(found, loaded)
+    return resolve(loaded)
 
 
 def log_to_stderr(*, verbose: bool, quiet: bool = False) -> None:

@@ -25,7 +25,7 @@ def command(
     speed: Annotated[
         float, typer.Option(min=0.1, max=1000, help="How much faster than life the machines work.")
     ] = 10.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same boards.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same boards. Default: a new one each time.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="Keep the journal in this folder. Default: a new one that is removed.")
     ] = None,
@@ -48,7 +48,7 @@ def command(
     run_until_signal(main)
 
 
-async def _demo(folder: Path, listen: str, speed: float, seed: int, stop: asyncio.Event) -> None:
+async def _demo(folder: Path, listen: str, speed: float, seed: int | None, stop: asyncio.Event) -> None:
     from simulators.broker import private_broker
     from simulators.demo import machines
 
@@ -58,7 +58,8 @@ async def _demo(folder: Path, listen: str, speed: float, seed: int, stop: asynci
         resolved = _resolved(folder, listen, (broker.host, broker.port), port)
         gateway = Gateway(resolved)
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        running = asyncio.create_task(gateway.run(stop, ready=ready.set_result), name="gateway")
+        end = asyncio.Event()  # the machines say goodbye first, and are heard
+        running = asyncio.create_task(gateway.run(end, ready=ready.set_result), name="gateway")
         waited: set[asyncio.Future[Any]] = {running, ready}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -77,7 +78,7 @@ async def _demo(folder: Path, listen: str, speed: float, seed: int, stop: asynci
             factory.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await factory
-            stop.set()
+            end.set()
             await running
         typer.echo("stopped")
 

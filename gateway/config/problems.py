@@ -31,6 +31,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def allowed(known: Iterable[str]) -> str:
+    """`; allowed: full, normal`."""
     return f"; allowed: {', '.join(sorted(set(known))) or 'none'}"
 
 

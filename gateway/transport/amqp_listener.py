@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import msgspec
 
@@ -134,8 +135,7 @@ class _Full(asyncio.Protocol):
     """A socket more than there may be."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast(asyncio.Transport, transport).abort()  # uvloop's transports do not inherit from it
 
 
 _KINDS = ("handshake timeout", "not authenticated", "expected the SASL header", "SASL", "closed by us")

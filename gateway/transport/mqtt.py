@@ -74,7 +74,7 @@ async def _open(made: Session, options: Options) -> None:
     except ssl.SSLError as error:
         raise NotConnected(f"{place}: {reasons.tls(error)}") from error
     except OSError as error:
-        raise NotConnected(f"{place}: {error.strerror or error}") from error
+        raise NotConnected(f"{place}: {reasons.unreachable(error)}") from error
 
 
 class Session(asyncio.Protocol):
@@ -109,6 +109,7 @@ class Session(asyncio.Protocol):
         self._subscribing: dict[int, tuple[Sequence[str], int, asyncio.Future[None]]] = {}
         self._unconfirmed: dict[int, asyncio.Future[ReasonCode]] = {}
         self._window = asyncio.Semaphore(options.window)
+        self._order = asyncio.Lock()
         self._largest_packet: int | None = None
         self._interval = options.keepalive_s
         self._ticker: asyncio.TimerHandle | None = None
@@ -213,21 +214,22 @@ class Session(asyncio.Protocol):
             raise PublishRefused(
                 f"{self.options.place}: takes no packet above {self._largest_packet} bytes, this has {len(payload)}"
             )
-        await self._window.acquire()
-        under_way = False
-        try:
-            await self._room.wait()
-            if self._error is not None:
-                raise self._lost()
-            packet_id = self._talk.publish(topic, payload, qos=qos, retain=retain)
-            if qos == 0:
-                return
-            confirmed: asyncio.Future[ReasonCode] = self._loop.create_future()
-            self._unconfirmed[packet_id] = confirmed
-            under_way = True  # from here on its place in the window is given back when it is confirmed
-        finally:
-            if not under_way:
-                self._window.release()
+        async with self._order:  # who waits for the window or the socket is not overtaken
+            await self._window.acquire()
+            under_way = False
+            try:
+                await self._room.wait()
+                if self._error is not None:
+                    raise self._lost()
+                packet_id = self._talk.publish(topic, payload, qos=qos, retain=retain)
+                if qos == 0:
+                    return
+                confirmed: asyncio.Future[ReasonCode] = self._loop.create_future()
+                self._unconfirmed[packet_id] = confirmed
+                under_way = True  # from here on its place in the window is given back when it is confirmed
+            finally:
+                if not under_way:
+                    self._window.release()
         code = await confirmed
         if code.is_failure:
             raise PublishRefused(f"{self.options.place}: refuses a message on {topic!r}: {code.getName()}")

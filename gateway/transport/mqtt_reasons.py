@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 
 from paho.mqtt.reasoncodes import ReasonCode
@@ -40,7 +41,7 @@ def loss(error: Exception | None, *, welcomed: bool, options: Options) -> str:
     """Of a connection that ended without a word."""
     what = f"connection lost: {_words(error)}" if error is not None else "closed the connection"
     if welcomed:
-        return what
+        return f"{what}; it was stopped, or another client has connected with client id {options.client_id!r}"
     hint = "does it speak MQTT on this port"
     hint += ", or only with TLS?" if options.tls is None else "; does it want a client certificate, or another one?"
     return f"{what} before it answered; {hint}"
@@ -58,6 +59,11 @@ def not_granted(topic: str, qos: int, code: ReasonCode) -> str | None:
     return f"refuses a subscription to {topic!r}: {code.getName()}; is the user allowed to read it?"
 
 
+def unreachable(error: OSError) -> str:
+    """Of a TCP connection that could not be made, or a name that is not known."""
+    return f"cannot connect: {_words(error)}"
+
+
 def tls(error: ssl.SSLError) -> str:
     """Of a handshake that failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -68,6 +74,8 @@ def tls(error: ssl.SSLError) -> str:
 def _words(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()  # event loops put other words into the exception
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 

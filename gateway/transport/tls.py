@@ -17,10 +17,14 @@ class ClientTls(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ca: LocalPath | None = Field(None, description="Authorities to trust, PEM. Left out: those of the system.")
-    verify: bool = Field(True, description="Check the peer's certificate, and that it is for the name of `host`.")
-    cert: LocalPath | None = Field(None, description="Our certificate with its chain, PEM, where the peer wants one.")
-    key: LocalPath | None = Field(None, description="Private key of `cert`, PEM, without a passphrase.")
+    ca: LocalPath | None = Field(default=None, description="Authorities to trust, PEM. Left out: those of the system.")
+    verify: bool = Field(
+        default=True, description="Check the peer's certificate, and that it is for the name of `host`."
+    )
+    cert: LocalPath | None = Field(
+        default=None, description="Our certificate with its chain, PEM, where the peer wants one."
+    )
+    key: LocalPath | None = Field(default=None, description="Private key of `cert`, PEM, without a passphrase.")
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
@@ -43,7 +47,7 @@ class ServerTls(BaseModel):
     cert: LocalPath = Field(description="Our certificate with its chain, PEM.")
     key: LocalPath = Field(description="Private key of `cert`, PEM, without a passphrase.")
     client_ca: LocalPath | None = Field(
-        None, description="Demand from every client a certificate of these authorities, PEM."
+        default=None, description="Demand from every client a certificate of these authorities, PEM."
     )
 
     def context(self) -> ssl.SSLContext:

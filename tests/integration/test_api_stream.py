@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import random
 import socket
+from collections.abc import AsyncIterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.api.context import HttpSettings
+from gateway.api.live import EventStream
+from gateway.api.outlet import Readers
 from gateway.core.observation import Facts
+from gateway.journal.filter import Filter
 from gateway.journal.tail import Tail
 from gateway.journal.transaction import Transaction
 from tests.build import FAST, bench, message, units
@@ -113,7 +117,7 @@ async def test_twenty_subscribers_get_the_same_bytes(tmp_path: Path) -> None:
 
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             readers = [group.create_task(follow(), name=f"reader {number}") for number in range(20)]
-            await until(lambda: running.context.telemetry and subscribers(running) == 20)
+            await until(lambda: open_streams() == 20)
             for start in range(0, total, 10):
                 await running.publish(*(numbered(number) for number in range(start, start + 10)))
         got = {reader.result().partition(b"id: " + running.journal.encode() + b":1\n")[2] for reader in readers}
@@ -121,16 +125,11 @@ async def test_twenty_subscribers_get_the_same_bytes(tmp_path: Path) -> None:
         assert got.pop().count(b"data: ") >= total
         entries = [entry for chunk in running.bench.ingest.tail.since(0) or [] for entry in chunk.entries]
         assert len(entries) >= total
-        await until(lambda: subscribers(running) == 0)
+        await until(lambda: open_streams() == 0)
 
 
-def subscribers(running: Api) -> int:
-    found: int = running.context.telemetry.readers.count().get("sse", 0) if False else _readers(running)
-    return found
-
-
-def _readers(running: Api) -> int:
-    return sum("sse reader" == task.get_name() for task in asyncio.all_tasks())
+def open_streams() -> int:
+    return sum(task.get_name() == "sse reader" for task in asyncio.all_tasks())
 
 
 @pytest.mark.parametrize("reason", ["expired", "foreign", "future"])
@@ -150,26 +149,31 @@ async def test_a_point_that_is_gone_is_a_gap_and_it_goes_on_with_the_oldest(tmp_
 
 async def test_a_subscriber_that_retention_overtakes_is_told_so(tmp_path: Path) -> None:
     async with short_tail(tmp_path, events=5) as running:
-        async with stream(running) as items:
-            start = await anext(items)
-            async with running.bench.stuck():  # what is published now is committed at once, and gone at once
-                give = [running.bench.give(number, numbered(number)) for number in range(20)]
-                await asyncio.gather(*give)
-                running.bench.ingest.store("test", "test", [], effect=deleting(1))
-            await until(lambda: running.bench.writer.head >= 20)
-            found = await take(items, 1)
-            if found[0].event == "gap":
-                assert found[0].json["from"] == start.id
+        sent: list[bytes] = []
+        taken, may_go_on = asyncio.Event(), asyncio.Event()
 
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(bytes(message["body"]))
+            taken.set()
+            await may_go_on.wait()
 
-def deleting(last: int) -> Any:
-    def effect(transaction: Transaction) -> None:
-        transaction.flush()
-        transaction._rows.clear()
-        transaction._links.clear()
-        transaction._connection.exec_driver_sql("DELETE FROM event WHERE seq <= ?", (last,))
-
-    return effect
+        slow = EventStream(running.context, Readers(9), start=None, wanted=Filter(), body=True, keepalive_s=15)
+        await slow.prepare()
+        writing = asyncio.create_task(slow.write(send), name="slow reader")
+        await taken.wait()
+        for number in range(20):  # a commit each: the tail drops whole commits
+            await running.publish(numbered(number))
+        await forget(running, 12)
+        may_go_on.set()
+        await until(lambda: b'"seq":20' in b"".join(sent))
+        writing.cancel()
+        await asyncio.wait({writing})
+        start, gap, *events = b"".join(sent).decode().split("\n\n")[:-1]
+        journal = running.journal
+        assert start == f"retry: 1000\nid: {journal}:0"
+        body = f'{{"from":"{journal}:0","to":"{journal}:12","reason":"expired"}}'
+        assert gap == f"event: gap\nid: {journal}:12\ndata: {body}"
+        assert [event.partition("\n")[0] for event in events[:8]] == [f"id: {journal}:{seq}" for seq in range(13, 21)]
 
 
 async def forget(running: Api, last: int) -> None:
@@ -279,49 +283,54 @@ async def test_pages_exports_and_live_streams_agree_on_every_filter(tmp_path: Pa
         assert len(set(sizes)) > 6, "the filters are no test when they all take the same"
 
 
-async def test_a_subscriber_that_stops_reading_is_cut_and_resumes(tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def deaf(running: Api, query: str = "") -> AsyncIterator[asyncio.StreamReader]:
+    """A subscriber with small buffers that reads nothing until the test does."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port, limit=1024)
+    try:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        writer.write(b"GET /api/v1/events/stream%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % query.encode())
+        await until(lambda: open_streams() == 1)
+        yield reader
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_a_subscriber_that_stops_reading_is_cut(tmp_path: Path) -> None:
     """The others go on meanwhile, and what is kept for the slow one is bounded by what the kernel takes."""
     filling = "x" * 50_000
-    async with api(tmp_path, http=HttpSettings(write_timeout_s=0.3)) as running:
-        reader, writer = await asyncio.open_connection("127.0.0.1", running.port, limit=1024)
-        sock: socket.socket = writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        writer.write(b"GET /api/v1/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await until(lambda: _readers(running) == 1)
+    async with api(tmp_path, http=HttpSettings(write_timeout_s=0.3)) as running, deaf(running, "?after=0") as reader:
         async with stream(running, after="0", **NATIVE) as healthy:
             for number in range(200):
                 await running.publish(message(None, body={"Filling": filling, "Number": number}))
             assert [number_of(item.json) for item in await take(healthy, 200)] == list(range(200))
-            await until(lambda: _readers(running) == 1)
-        assert running.bench.counter("readers_cut") == 1
+            await until(lambda: open_streams() == 1)
+        await until(lambda: running.bench.counter("readers_cut") == 1)
         got = b""
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionError):
             while part := await reader.read(1 << 16):
                 got += part
-        writer.close()
-        assert got.count(b'"Number":') < 200, "it was not cut at all"
-        assert b"\r\n0\r\n\r\n" not in got, "a cut is not a regular end"
+        assert 0 < got.count(b'"Number":') < 200
+        assert not got.endswith(b"\r\n0\r\n\r\n"), "a cut is not a regular end"
 
 
-async def test_a_write_that_does_not_fill_the_buffers_is_cut_too(tmp_path: Path) -> None:
-    """One event larger than the kernel takes, then nothing more: no further write notices that the peer is stuck."""
-    async with api(tmp_path, http=HttpSettings(write_timeout_s=0.3, keepalive_s=60)) as running:
-        _, writer = await asyncio.open_connection("127.0.0.1", running.port, limit=1024)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        writer.write(b"GET /api/v1/events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await until(lambda: _readers(running) == 1)
+async def test_a_write_after_which_nothing_more_comes_is_cut_too(tmp_path: Path) -> None:
+    """No further write would notice that the peer is stuck."""
+    http = HttpSettings(write_timeout_s=0.3, keepalive_s=60)
+    async with api(tmp_path, http=http) as running, deaf(running):
         await running.publish(message(None, body={"Filling": "x" * 12_000_000}))
-        await until(lambda: _readers(running) == 0)
+        await until(lambda: open_streams() == 0)
         assert running.bench.counter("readers_cut") == 1
-        writer.close()
 
 
 async def test_a_subscriber_that_leaves_is_forgotten_at_once(tmp_path: Path) -> None:
     async with api(tmp_path) as running:
         async with stream(running) as items:
             await anext(items)
-            assert _readers(running) == 1
-        await until(lambda: _readers(running) == 0)
+            assert open_streams() == 1
+        await until(lambda: open_streams() == 0)
         metrics = (await running.client.get("/metrics")).text
         assert 'lineside_subscribers_connections{kind="sse"} 0.0' in metrics
 
@@ -355,6 +364,6 @@ async def test_more_readers_than_allowed_are_refused(tmp_path: Path) -> None:
             refused = await running.get("/events/stream")
             assert refused.status_code == 503
             assert refused.json()["type"] == "urn:lineside:problem:too-many-readers"
-        await until(lambda: _readers(running) == 0)
+        await until(lambda: open_streams() == 0)
         async with stream(running) as again:
             await anext(again)

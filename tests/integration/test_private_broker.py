@@ -129,7 +129,7 @@ async def test_a_program_that_never_listens_is_stopped_and_reported(tmp_path: Pa
     program.write_text(f'#!/bin/sh\necho $$ > "{tmp_path}/pid"\nexec sleep 600\n')
     program.chmod(0o755)
     with pytest.raises(BrokerError, match="did not listen within"):
-        async with private_broker(tmp_path, program=str(program), start_timeout_s=0.5):
+        async with private_broker(tmp_path, program=str(program), start_timeout_s=2.0):
             pytest.fail("there is no broker")
     assert not running(int((tmp_path / "pid").read_text()))
 

@@ -90,5 +90,5 @@ def test_the_stored_form_comes_back() -> None:
 
 @pytest.mark.parametrize(("version", "data"), [(0, b"{}"), (native.VERSION, b"nonsense")])
 def test_what_cannot_be_read_is_said(version: int, data: bytes) -> None:
-    with pytest.raises(ValueError, match=".+"):
+    with pytest.raises(ValueError, match=r"version|JSON"):
         native.load(version, data)
