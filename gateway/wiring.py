@@ -22,6 +22,7 @@ from gateway.core.adapter import Adapter
 from gateway.core.errors import LinesideError
 from gateway.core.telemetry import Telemetry
 from gateway.ingest.ingest import Ingest
+from gateway.ingest.retry import Retry
 from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import Route, Station, Stations
 from gateway.journal.reader import Reader
@@ -100,6 +101,7 @@ class Gateway:
                 ingest=ingest,
                 supervisor=supervisor,
                 telemetry=self.telemetry,
+                retry=Retry(ingest, reader, {adapter.name: adapter for adapter in self.adapters}),
             )
             await self._live(context, stop, ready)
         finally:

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from gateway.core.errors import LinesideError
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
 from gateway.ingest.ingest import Ingest
 from gateway.journal.reader import Reader
 from gateway.journal.writer import Writer
 from gateway.supervisor.supervisor import Supervisor
-
-
-class RetryRefused(LinesideError):
-    """This quarantined message cannot be put through again: it would need a class state that has moved on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api import answers, cursor
-from gateway.api.context import Context, RetryRefused
+from gateway.api.context import Context
 from gateway.api.cursor import FROM_OLDEST
 from gateway.api.outlet import Download
 from gateway.api.problems import Fault, Kind, Problem, missing
 from gateway.api.query import AFTER, LIMITED, Parameter, Query
 from gateway.api.route import Route, json
 from gateway.api.scopes import BASE
+from gateway.core.errors import RetryRefused
 from gateway.core.times import rfc3339
 from gateway.journal.reader import Gap, Quarantined
 

@@ -47,7 +47,7 @@ async def serve(app: FastAPI, host: str, port: int, *, ready: Callable[[int], No
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level=logging.WARNING,
+        log_level=logging.ERROR,
         access_log=False,
         proxy_headers=False,
         server_header=False,

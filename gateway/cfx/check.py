@@ -220,6 +220,8 @@ def _check_map(_: str, value: object, path: str) -> None:
         refuse(path, value, "an object of texts")
     for key, inner in value.items():
         check_text(path, key)
+        if key.startswith("$"):
+            refuse(f"{path}.{key}", inner, "keys that do not begin with $, which peers take for their own marks")
         if inner is not None:
             check_text(f"{path}.{key}", inner)
 

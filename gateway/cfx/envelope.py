@@ -5,9 +5,9 @@ The forms and the reasons for which a payload cannot be read are described in do
 
 from __future__ import annotations
 
-import gzip as gzip_module
 from collections.abc import Mapping
 from datetime import datetime
+from gzip import compress as gzip_compress
 from hashlib import blake2b
 
 import msgspec
@@ -19,7 +19,7 @@ from gateway.cfx.elements import split
 from gateway.cfx.extract import body_facts
 from gateway.cfx.header import bad_json, read_header
 from gateway.cfx.times import instant, read_stamp, zoned
-from gateway.cfx.unwrap import BOM, check_depth, check_length, too_large, unwrap
+from gateway.cfx.unwrap import BOM, check_depth, longer_than, too_large, unwrap
 from gateway.core.errors import DecodeError, InvalidMessage
 from gateway.core.observation import CfxMessage, Unreadable
 from gateway.core.times import Micros
@@ -65,7 +65,8 @@ def read(payload: bytes, *, limits: Limits = DEFAULT_LIMITS, gzip: bool | None =
     try:
         if text[:1] == b"{" or text.lstrip()[:1] == b"{":
             return [_message(raw, text)]
-        check_length(text, limits.messages)
+        if longer_than(text, limits.messages):
+            raise DecodeError("too-many", f"more than {limits.messages} envelopes in one array")
         return _array(text)
     except RecursionError as error:
         raise DecodeError("too-deep", "nested deeper than the parser goes") from error
@@ -181,4 +182,4 @@ def _time_stamp(name: str, at: Micros | datetime) -> str:
 
 def compressed(envelope: bytes) -> bytes:
     """As the SDK sends it over AMQP by default, with content-encoding `gzip`. The same bytes for the same envelope."""
-    return gzip_module.compress(envelope, compresslevel=6, mtime=0)
+    return gzip_compress(envelope, compresslevel=6, mtime=0)

@@ -6,9 +6,12 @@ import re
 
 import msgspec
 
+from gateway.cfx.unwrap import longer_than
 from gateway.core.errors import DecodeError
 
 _NULL = b"null"
+_MOST_FIELDS = 1000
+"""An envelope has 8; all that it has are made into objects when it is not as expected."""
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -62,6 +65,8 @@ def read_header(text: bytes) -> tuple[Header, bytes]:
 
 
 def _read_patiently(text: bytes) -> tuple[Header, bytes]:
+    if longer_than(text, _MOST_FIELDS):
+        raise DecodeError("not-an-envelope", f"more than {_MOST_FIELDS} fields")
     try:
         fields = _patient.decode(text)
     except msgspec.ValidationError as error:

@@ -136,16 +136,17 @@ def check_depth(text: bytes, limit: int) -> None:
         depth = depths[-1]
 
 
-def check_length(text: bytes, limit: int) -> None:
-    """Raises DecodeError (too-many) when a JSON array has more than `limit` elements, before they are made."""
+def longer_than(text: bytes, limit: int) -> bool:
+    """Whether a JSON array or object has more than `limit` entries; known before they are made."""
     if text.count(b",") < limit:
-        return
+        return False
     depth = 0
-    commas = 1
+    entries = 1
     for mark in _structure(text, _NOT_STRUCTURE_OR_COMMA):
         if mark == _COMMA:
-            commas += depth == 1
-            if commas > limit:
-                raise DecodeError("too-many", f"more than {limit} envelopes in one array")
+            entries += depth == 1
+            if entries > limit:
+                return True
         else:
             depth += _STEP[mark]
+    return False

@@ -97,6 +97,11 @@ def step(state: State, message: CfxMessage, received: Micros, zone: ZoneInfo) ->
     return after, Remark(stamped, offset, lane, also)
 
 
+def alone(message: CfxMessage, received: Micros, zone: ZoneInfo) -> Remark:
+    """What a message says by itself: for one that is stored long after its time."""
+    return Remark(stamp(message, received, zone, None), None, message.facts.lane, ())
+
+
 def _follow(state: State, facts: Facts, at: Micros, changes: dict[str, object]) -> None:
     if facts.state is not None and facts.state != state.state:
         changes["state"], changes["since"] = facts.state, at

@@ -73,3 +73,7 @@ class CursorGone(JournalError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class RetryRefused(LinesideError):
+    """A quarantined message cannot be put through again, whatever has changed since."""

@@ -120,7 +120,10 @@ class Stepper:
             return
         if identity.possible_copy_of is not None:
             self.tally.copies[labels] += 1
-        state, remark = native.step(self.state(station.id), message, frame.received, station.zone)
+        before = self.state(station.id)
+        state, remark = native.step(before, message, frame.received, station.zone)
+        if item.stateless:
+            state, remark = before, native.alone(message, frame.received, station.zone)
         self._changed[station.id] = state
         facts = message.facts
         event = Event(
@@ -146,7 +149,7 @@ class Stepper:
         )
         transaction.append(event, digest=message.digest, text=message.text)
         self.tally.stored[labels] += 1
-        if state.clock.offset_ms != remark.offset_ms:
+        if state.clock.offset_ms != before.clock.offset_ms:
             self._clock(transaction, item, station, state, frame.received)
 
     def _clock(
@@ -176,6 +179,7 @@ class Stepper:
     ) -> None:
         assert item.delivery is not None
         frame = item.delivery.frame
+        item.quarantined = True
         transaction.quarantine(
             source=item.connection,
             station=station,

@@ -125,6 +125,9 @@ class Ingest:
                 observations = adapter.decode(frame)
         except DecodeError as error:
             refusal = Refusal(error.reason, str(error))
+        except Exception as error:  # a defect of the adapter's: the message must not come back for ever
+            log.exception("%s: cannot decode a message of %d bytes", adapter.name, len(frame.payload))
+            refusal = Refusal("decode-failed", f"{type(error).__name__}: {error}")
         size = len(frame.payload)
         for observation in observations:
             size += len(observation.raw)
@@ -172,6 +175,29 @@ class Ingest:
         item = Item(connection, protocol, events=events, effect=effect, done=done)
         self._queues.put(self._queues.queue("gateway"), item)
         return future
+
+    async def again(
+        self,
+        adapter: Adapter,
+        delivery: Delivery,
+        observations: Sequence[Observation],
+        effect: Callable[[Transaction], None],
+    ) -> bool:
+        """Store what was once in quarantine, without its station's state. False when it went there again."""
+        assert self._loop is not None
+        stored: asyncio.Future[None] = self._loop.create_future()
+        item = Item(
+            adapter.name,
+            adapter.protocol,
+            delivery=delivery,
+            observations=observations,
+            effect=effect,
+            done=lambda events: stored.set_result(None),
+            stateless=True,
+        )
+        self._queues.put(self._queues.queue("gateway"), item)
+        await stored
+        return not item.quarantined
 
     def depth(self) -> dict[str, tuple[int, int]]:
         """Frames and bytes not yet committed, by source."""

@@ -36,8 +36,10 @@ class Item:
         "events",
         "observations",
         "protocol",
+        "quarantined",
         "refusal",
         "size",
+        "stateless",
         "ticket",
     )
 
@@ -54,6 +56,7 @@ class Item:
         effect: Callable[[Transaction], None] | None = None,
         done: Callable[[Sequence[Event]], None] | None = None,
         size: int = 0,
+        stateless: bool = False,
     ) -> None:
         self.connection = connection
         self.protocol = protocol
@@ -65,6 +68,8 @@ class Item:
         self.effect = effect
         self.done = done
         self.size = size
+        self.stateless = stateless  # stored without following the station's state, which has moved on
+        self.quarantined = False  # what became of it, at least of a part
 
     @property
     def received(self) -> Micros:

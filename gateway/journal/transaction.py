@@ -199,6 +199,14 @@ class Transaction:
             self.quarantine_dropped += 1
         self._connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES ('quarantine_bytes', ?)", (str(total),))
 
+    def release(self, number: int) -> None:
+        """Take a message out of quarantine."""
+        size = self._connection.exec_driver_sql(
+            "DELETE FROM quarantine WHERE id = ? RETURNING length(raw)", (number,)
+        ).scalar()
+        total = max(int(self._meta("quarantine_bytes") or 0) - (size or 0), 0)
+        self._connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES ('quarantine_bytes', ?)", (str(total),))
+
     def _meta(self, key: str) -> str | None:
         value: str | None = self._connection.exec_driver_sql("SELECT value FROM meta WHERE key = ?", (key,)).scalar()
         return value

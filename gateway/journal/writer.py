@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
 
 from gateway.core.errors import JournalError
 from gateway.core.event import Event, Place
@@ -28,6 +28,11 @@ from gateway.journal.transaction import Names, Transaction
 log = logging.getLogger("lineside.journal")
 
 Item = TypeVar("Item")
+
+
+# What SQLite says about values; anything else from it (full, I/O, locked, damaged) is about the disk.
+_ABOUT_DATA = (DataError, IntegrityError, ProgrammingError, NotSupportedError)
+_MOST_REFUSALS = 3
 
 
 class Feed(Protocol[Item]):
@@ -91,6 +96,7 @@ class Writer:
         self._connection: Connection | None = None
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), settings.ballast_bytes)
         self._retention = Retention(settings.retention)
+        self._refusals = 0  # of one item, in a row
         self._unmerged = 0  # about how many bytes the WAL holds that are not in the file yet
         self._truncate_after = 0.0
 
@@ -174,27 +180,39 @@ class Writer:
         while True:
             try:
                 events = self._commit(feed, items)
-            except OperationalError as error:
+            except DatabaseError as error:
                 self._roll_back(feed)
+                if isinstance(error, _ABOUT_DATA):
+                    items = self._refuse(feed, items, error)
+                    continue
                 self._stalled(str(error.orig))
                 if self._stop.is_set():
                     return
                 self._make_room()
                 self._stop.wait(self.settings.stalled_retry_s)
                 continue
-            except Exception as error:  # a value or a step that cannot be stored must stop nothing else
+            except Exception as error:  # noqa: BLE001  a value or a step that cannot be stored must stop nothing else
                 self._roll_back(feed)
-                if len(items) == 1:
-                    log.warning("a delivery could not be stored and goes to quarantine: %s", error, exc_info=True)
-                    items = [feed.refused(items[0], error)]
-                    continue
-                middle = len(items) // 2
-                self._store(feed, items[:middle])
-                self._store(feed, items[middle:])
-                return
+                items = self._refuse(feed, items, error)
+                continue
             self._recovered()
             feed.committed(items, events)
             return
+
+    def _refuse(self, feed: Feed[Item], items: list[Item], error: Exception) -> list[Item]:
+        """Store the first half, and say what to try next: the second half, or of a single item what stands for it.
+
+        Raises the error when even that cannot be stored: then it is not about the data.
+        """
+        if len(items) > 1:
+            middle = len(items) // 2
+            self._store(feed, items[:middle])
+            return items[middle:]
+        self._refusals += 1
+        if self._refusals > _MOST_REFUSALS:
+            raise error
+        log.warning("a delivery cannot be stored and goes to quarantine: %s", error, exc_info=True)
+        return [feed.refused(items[0], error)]
 
     def _commit(self, feed: Feed[Item], items: Sequence[Item]) -> list[Event]:
         connection = self._open
@@ -224,6 +242,7 @@ class Writer:
             self.stall = Stall(reason, self.stall.since)
 
     def _recovered(self) -> None:
+        self._refusals = 0
         if self.stall is not None:
             log.info("commits go on after %.1f s", time.monotonic() - self.stall.since)
             self.stall = None
@@ -234,6 +253,8 @@ class Writer:
         with contextlib.suppress(DatabaseError):
             if self._retention.step(self._open, full=True):
                 self._names.clear()
+            else:
+                self._ballast.fill(now=True)  # nothing to delete yet: keep it for when there is
             self._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
 
     # -- between batches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from gateway.api import answers
-from gateway.api.context import RetryRefused
+from gateway.core.errors import RetryRefused
 from gateway.core import times
 from gateway.core.adapter import Basis
 from gateway.core.frame import Notice, NoticeKind
@@ -222,7 +223,7 @@ async def test_quarantined_messages_can_be_tried_again(tmp_path: Path) -> None:
 
 async def test_ready_once_every_source_was_tried_and_while_the_journal_writes(tmp_path: Path) -> None:
     sink = {"state": True}
-    extra = {"sink": lambda: (sink["state"], "full", 5)}
+    extra: dict[str, Callable[[], tuple[bool, str, int | None]]] = {"sink": lambda: (sink["state"], "full", 5)}
     async with api(tmp_path, extra=extra) as running:
 
         async def look() -> tuple[int, answers.Readiness]:
@@ -273,10 +274,11 @@ async def test_metrics_are_those_of_this_moment(tmp_path: Path) -> None:
         async with running.bench.stuck():
             await running.bench.give(50, numbered(50), payload=b"x" * 500)
             running.bench.writer.stall = Stall("disk full", 0.0)
+            head = running.bench.writer.head
             text = (await running.client.get("/metrics")).text
             running.bench.writer.stall = None
         lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-        assert lines["lineside_journal_head_events"] == f"{running.bench.writer.head - 1}.0"
+        assert lines["lineside_journal_head_events"] == f"{head}.0"
         assert lines['lineside_queue_frames{source="broker"}'] == "1.0"
         assert float(lines['lineside_queue_bytes{source="broker"}']) > 500
         assert lines['lineside_unacknowledged_bytes{protocol="cfx-mqtt",source="broker"}'] == "500.0"
@@ -294,9 +296,6 @@ async def test_alive(tmp_path: Path) -> None:
 async def test_a_journal_that_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path, path: str) -> None:
     async with api(tmp_path) as running:
         await running.publish(numbered(1))
-
-        def fail(*_: object) -> None:
-            raise OSError
 
         running.bench.reader._engine.dispose()
         for name in ("journal.db", "journal.db-wal", "journal.db-shm"):

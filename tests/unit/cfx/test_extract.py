@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,45 @@ def test_a_serial_number_is_a_text_exactly(text: bytes, identifier: str | None) 
         "CFX.Production.UnitsArrived", b'{"Units":[{"UnitIdentifier":' + text + b',"PositionNumber":1.0}]}'
     )
     assert said.units == (UnitRef(identifier, 1),)
+
+
+def _large(extra: bytes) -> bytes:
+    """A body with 250,000 lists that nobody asks for."""
+    filler = b"[" + b"[0]," * 250_000 + b"0]"
+    unit = b'{"UnitIdentifier":"A","UnitPositionNumber":1,"Inspections":[{"Own":' + filler + b"}]}"
+    return b'{"TransactionId":"t"' + extra + b',"InspectedUnits":[' + unit + b"]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "expected"),
+    [
+        ("Production.TestAndInspection.UnitsInspected", b"", Facts(units=(UnitRef("A", 1),), transaction="t")),
+        # a field that CFX does not have; one that is not looked at; one that is, and has another type
+        ("Production.TestAndInspection.UnitsInspected", b',"Own":1', Facts(units=(UnitRef("A", 1),), transaction="t")),
+        (
+            "Production.TestAndInspection.UnitsInspected",
+            b',"Tester":7',
+            Facts(units=(UnitRef("A", 1),), transaction="t"),
+        ),
+        ("Production.TestAndInspection.UnitsInspected", b',"InspectedPanel":7', NO_FACTS),
+        ("Own.UnitsInspected", b"", NO_FACTS),
+    ],
+)
+def test_a_large_body_is_never_made_into_objects(name: str, extra: bytes, expected: Facts) -> None:
+    body = _large(extra)
+    tracemalloc.start()
+    try:
+        assert body_facts(f"CFX.{name}", body) == expected
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20  # 250,000 lists would be 16 MB
+
+
+def test_a_body_of_countless_objects_says_nothing() -> None:
+    body = b'{"TransactionID":"t","Units":[' + b",".join([b"{}"] * 1_000_001) + b"]}"
+    assert body_facts("CFX.Production.WorkStarted", body) == NO_FACTS
+    assert body_facts("CFX.ResourcePerformance.StationOnline", body) == Facts(online=True)
 
 
 def test_a_status_goes_with_its_unit() -> None:

@@ -294,6 +294,12 @@ def test_an_array_of_envelopes_has_a_limit() -> None:
     assert len(read(b"[" + b",".join([_STARTED] * 5) + b"]", limits=limits)) == 5  # commas inside do not count
 
 
+def test_an_envelope_with_a_thousand_fields_is_none() -> None:
+    fields = b",".join(b'"k%d":[1,2]' % number for number in range(990))
+    assert one(_TINY[:-1] + b"," + fields + b"}").name == "CFX.Heartbeat"
+    assert reason(_TINY[:-1] + b"," + fields + b"," + fields + b"}") == "not-an-envelope"
+
+
 def _mutations(source: random.Random) -> bytes:
     payload = bytearray(source.choice(_MATERIAL))
     for _ in range(source.randint(1, 4)):

@@ -207,6 +207,11 @@ def unit(**fields: Any) -> dict[str, Any]:
         (_STARTED, unit(**{"$type": "CFX.Structures.Fault, CFX"}), r"Units\[0\]\.\$type"),
         (_STARTED, unit(**{"$type": "UnitInfo"}), r"\$type"),
         (_STARTED, unit(**{"$type": 7}), r"\$type"),
+        (
+            "CFX.ResourcePerformance.FaultOccurred",
+            {"Fault": {**_FAULT, "DescriptionTranslations": {"$id": "1"}}},
+            "keys",
+        ),
         ("CFX.Heartbeat", {"HeartbeatFrequency": "60"}, "time span"),
         ("CFX.Heartbeat", {"HeartbeatFrequency": 60}, "time span"),
         ("CFX.ResourcePerformance.FaultOccurred", {"Fault": {**_FAULT, "OccurredAt": "yesterday"}}, "date-time"),

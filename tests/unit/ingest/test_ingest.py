@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.core.errors import DecodeError
+from gateway.core.errors import DecodeError, RetryRefused
 from gateway.core.observation import Facts, Unreadable
+from gateway.ingest.retry import Retry
 from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import Route, Station, Stations
 from gateway.journal.filter import Choice, Filter
@@ -174,6 +175,15 @@ async def test_a_value_that_the_database_refuses_stops_nothing_else(tmp_path: Pa
         assert b.acks.order == list(range(40))
 
 
+async def test_an_adapter_that_fails_on_a_message_does_not_see_it_for_ever(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await b.ingest.offer(b.adapter, b.line, b.acks.delivery(1, payload=b"nobody told the adapter"))
+        await b.give(2, message(guid(2)))
+        await b.settled()
+        assert [entry.reason for entry in await b.reader.quarantined()] == ["decode-failed"]
+        assert b.acks.order == [1, 2]
+
+
 async def test_unclaimed_handles_get_stations_up_to_a_limit(tmp_path: Path) -> None:
     stations = Stations([PNP1], [Route(connection="broker", station=PNP1, handles=(HANDLE,))], zone=ZoneInfo("UTC"))
     async with bench(tmp_path, stations=stations) as b:
@@ -267,3 +277,46 @@ async def test_gateway_state_of_another_version_is_unknown(tmp_path: Path) -> No
     async with bench(tmp_path, writer=FAST) as b:
         assert b.ingest.stepper.unreadable_states == ["L1.pnp1"]
         assert b.ingest.stepper.state("L1.pnp1").state is None
+
+
+async def test_a_quarantined_message_can_be_put_through_again(tmp_path: Path) -> None:
+    late = message(guid(2), facts=Facts(state=5000, lane=2))
+    async with bench(tmp_path) as b:
+        await b.give(1, message(guid(1), facts=Facts(state=1100)))
+        made = b.acks.delivery(2, payload=late.raw)
+        b.adapter.meaning[late.raw] = DecodeError("bad-json", "an older version could not read this")
+        await b.ingest.offer(b.adapter, b.line, made)
+        await b.settled()
+        (kept,) = await b.reader.quarantined()
+        retry = Retry(b.ingest, b.reader, {"broker": b.adapter})
+        assert await retry(kept.id) is False
+        b.adapter.meaning[late.raw] = [late]
+        assert await retry(kept.id) is True
+        assert await b.reader.quarantined() == []
+        event = (await b.reader.events(1, 10, ALL)).events[0].event
+        assert (event.id, event.lane, event.received) == (guid(2), 2, kept.first)
+        assert b.ingest.stepper.state("L1.pnp1").state == 1100, "an old message does not change the state"
+        with pytest.raises(KeyError):
+            await retry(kept.id)
+
+
+async def test_what_stays_unclear_stays_in_quarantine(tmp_path: Path) -> None:
+    other = Station(id="L1.pnp2", line="L1", name="pnp2")
+    routes = [
+        Route(connection="broker", station=PNP1, handles=("A",)),
+        Route(connection="broker", station=other, handles=("B",)),
+    ]
+    async with bench(tmp_path, stations=Stations([PNP1, other], routes, zone=ZoneInfo("UTC"))) as b:
+        lost = message(guid(1), source=None)
+        b.adapter.meaning[lost.raw] = [lost]
+        await b.ingest.offer(b.adapter, b.line, b.acks.delivery(1, payload=lost.raw))
+        await b.give(2, message(guid(2), source="A"), principal="x", handles=frozenset({"B"}))
+        await b.settled()
+        first, second = await b.reader.quarantined()
+        retry = Retry(b.ingest, b.reader, {"broker": b.adapter})
+        assert await retry(first.id) is False
+        with pytest.raises(RetryRefused):
+            await retry(second.id)
+        with pytest.raises(RetryRefused):
+            await Retry(b.ingest, b.reader, {})(second.id)
+        assert {entry.reason for entry in await b.reader.quarantined()} == {"no-source", "source-mismatch"}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from gateway.core.errors import CursorGone, JournalBusy, JournalError
 from gateway.core.event import Event, Origin
@@ -19,7 +20,7 @@ from gateway.core.times import now
 from gateway.journal.filter import Choice, Filter
 from gateway.journal.lock import owner
 from gateway.journal.reader import Reader
-from gateway.journal.retention import RetentionLimits
+from gateway.journal.retention import Retention, RetentionLimits
 from gateway.journal.transaction import Transaction
 from gateway.journal.writer import Writer, WriterSettings
 from tests.build import FAST
@@ -271,3 +272,45 @@ def test_a_page_looks_at_a_bounded_number_of_positions(tmp_path: Path) -> None:
         page = reader.call(lambda c: reader.page(c, 0, 100, Filter(line=Choice(("none",)))))
         reader.close()
         assert (page.events, page.next, page.more, page.head) == ([], 10, True, 100)
+
+
+def test_a_damaged_journal_stalls_and_refuses_nothing(tmp_path: Path) -> None:
+    with journal(tmp_path) as writer:
+        feed = ListFeed([event(1)])
+        failures = [DatabaseError("INSERT", None, Exception("database disk image is malformed")) for _ in range(3)]
+
+        def step(_: Transaction, item: Event) -> None:
+            if failures:
+                raise failures.pop()
+
+        feed.during = step
+        writer._store(feed, feed.take(0))
+        assert feed.refusals == []
+        assert feed.stored == [1]
+        assert writer.stall is None
+
+
+def test_what_cannot_even_be_refused_ends_the_writer(tmp_path: Path) -> None:
+    with journal(tmp_path) as writer:
+        feed = ListFeed([event(1)])
+
+        def step(_: Transaction, item: Event) -> None:
+            raise KeyError("a defect of ours")
+
+        feed.during = step
+        with pytest.raises(KeyError):
+            writer._store(feed, feed.take(0))
+
+
+def test_the_ballast_is_kept_for_when_there_is_something_to_delete(tmp_path: Path) -> None:
+    settings = WriterSettings(synchronous="normal", ballast_bytes=1 << 20, retention=RetentionLimits(bytes=1 << 30))
+    with journal(tmp_path, settings) as writer:
+        ballast = tmp_path / "j.db.ballast"
+        assert ballast.stat().st_blocks * 512 >= 1 << 20, "real blocks, not a hole"
+        commit(writer, [event(n) for n in range(100)])
+        writer._make_room()
+        assert ballast.exists()
+        writer._retention = Retention(RetentionLimits(bytes=0))
+        writer._make_room()
+        assert not ballast.exists()
+        assert read(writer) == []
