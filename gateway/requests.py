@@ -76,18 +76,20 @@ class Requests:
                 continue  # in quarantine: it spoke for somebody else
             answer = self._answer(connection, question)
             if answer is not None:
-                task = asyncio.create_task(self._send(connection, question, answer, reply), name="answer")
+                task = asyncio.create_task(
+                    self._send(connection, delivery.frame.channel, question, answer, reply), name="answer"
+                )
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
     async def _send(
-        self, connection: str, question: CfxMessage, answer: Answer, reply: Callable[[bytes], None]
+        self, connection: str, channel: str, question: CfxMessage, answer: Answer, reply: Callable[[bytes], None]
     ) -> None:
         name, body = answer
         now = times.now()
         unique_id = str(uuid.uuid4())
         try:
-            station = self._ingest.stations.find(connection, question.source)
+            station = self._ingest.stations.find(connection, question.source, channel)
             data = envelope.write(
                 name,
                 body,

@@ -172,7 +172,7 @@ def stations(resolved: Resolved) -> Stations:
         for plan in resolved.stations
     }
     routes = [
-        Route(connection=route.connection, station=made[plan.id], handles=route.handles)
+        Route(connection=route.connection, station=made[plan.id], handles=route.handles, topics=route.topics)
         for plan in resolved.stations
         for route in plan.routes
     ]

@@ -14,12 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
 
-_SERVERS = ROOT / "tests/servers"
-pytest_plugins = [
-    f"tests.servers.{name}"
-    for name in ("mosquitto", "rabbitmq")
-    if (_SERVERS / f"{name}.py").exists() and (_SERVERS / "__init__.py").exists()
-]
+pytest_plugins = ["tests.servers.mosquitto", "tests.servers.rabbitmq"]
 
 _OURS = ("lineside", "gateway", "adapters", "simulators")
 

@@ -74,13 +74,17 @@ class Daemon:
 
     def start(self, *, timeout_s: float = 30.0) -> None:
         """Returns when every configured source has been tried and the journal writes (`/readyz` says 200)."""
+        self.launch()
+        self.wait(lambda: self.status("/readyz") == 200, timeout_s=timeout_s)
+
+    def launch(self) -> None:
+        """Start the process and wait for nothing."""
         self.process = subprocess.Popen(
             [*self._wrapper, sys.executable, "-m", "gateway", "run", "-c", str(self.path)],
             stdout=self._log,
             stderr=self._log,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        self.wait(lambda: self.status("/readyz") == 200, timeout_s=timeout_s)
 
     def wait(self, condition: Any, *, timeout_s: float = 30.0) -> None:
         """Poll until it holds; fails at once when the process has ended, with its log."""
@@ -144,9 +148,10 @@ class Daemon:
                 return
 
     def metric(self, name: str) -> float:
-        """Sum over its labels."""
+        """Sum over its labels; 0 when it has none yet, and a failure when there is no such metric."""
         with urllib.request.urlopen(self.url + "/metrics", timeout=30) as answer:
             text = answer.read().decode()
+        assert f"# HELP {name} " in text, f"no metric {name}"
         return sum(
             float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith((name + "{", name + " "))
         )

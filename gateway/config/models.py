@@ -257,6 +257,10 @@ class Claim(Table):
         default=None,
         description="CFX handle of this machine, or a list of them. May be left out where no other station is on the connection.",
     )
+    topic: Handles | None = Field(
+        default=None,
+        description="`cfx-mqtt` only: topic filter of this machine, or a list of them, for machines whose envelopes name no source or a wrong one. A handle that another station claims comes before it.",
+    )
 
 
 class Named(Claim):

@@ -36,10 +36,11 @@ JOINED = frozenset(("topics", "addresses"))
 
 
 class RoutePlan(msgspec.Struct, frozen=True):
-    """What a station claims of a connection: these handles, or (empty) whatever comes in."""
+    """What a station claims of a connection: these handles and topics, or (both empty) whatever comes in."""
 
     connection: str
-    handles: tuple[str, ...]
+    handles: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
 
 
 class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,11 +203,17 @@ def resolve(config: Config) -> Resolved:
 
 
 def _routes(placed: Placed, sharing: Sharing) -> tuple[RoutePlan, ...]:
-    """One per connection; a source without handles claims everything, whatever the others say."""
-    claims: dict[str, list[tuple[str, ...]]] = {}
+    """One per connection; a source without handles and topics claims everything, whatever the others say."""
+    claims: dict[str, list[Source]] = {}
     for index, source in placed.sources:
-        claims.setdefault(sharing.names[(*placed.path, "source", index)], []).append(source.handle or ())
+        claims.setdefault(sharing.names[(*placed.path, "source", index)], []).append(source)
     return tuple(
-        RoutePlan(name, tuple(dict.fromkeys(each for part in parts for each in part)) if all(parts) else ())
-        for name, parts in claims.items()
+        RoutePlan(name)
+        if any(not source.handle and not source.topic for source in sources)
+        else RoutePlan(
+            name,
+            tuple(dict.fromkeys(each for source in sources for each in source.handle or ())),
+            tuple(dict.fromkeys(each for source in sources for each in source.topic or ())),
+        )
+        for name, sources in claims.items()
     )

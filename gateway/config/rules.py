@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from gateway.config.document import KeyPath
 from gateway.config.models import NAME, Http, InPlace
 from gateway.config.plan import Placed, before, port, share
 from gateway.config.problems import unknown
+from gateway.transport.mqtt_topics import check_filter, overlap
 
 UNASSIGNED = "unassigned"
 """Reserved: the line of stations made for handles that nobody claims."""
@@ -118,21 +119,42 @@ def routes(data: dict[str, Any], connections: Connections, placed: Sequence[Plac
             (*conflict.path, conflict.key),
             f"differs from what connection {conflict.other!r} says of the same endpoint, which they share",
         )
-    claims: dict[str, list[tuple[KeyPath, Placed, tuple[str, ...]]]] = {}
+    claims: dict[str, list[_Claimed]] = {}
     for station in placed:
         for index, source in station.sources:
             path: KeyPath = (*station.path, "source", index)
             name = sharing.names[path]
             if name not in known and not isinstance(source, InPlace):
                 yield (*path, "connection"), unknown(name, "connection", known)
-            claims.setdefault(name, []).append((path, station, source.handle or ()))
+            if source.topic and name in sharing.connections:
+                yield from _topics((*path, "topic"), source.topic, sharing.connections[name])
+            claims.setdefault(name, []).append(_Claimed(path, station, source.handle or (), source.topic or ()))
     for name, claim in claims.items():
         yield from _clear(name, claim)
 
 
-def _clear(connection: str, claims: list[tuple[KeyPath, Placed, tuple[str, ...]]]) -> Found:
+class _Claimed(NamedTuple):
+    path: KeyPath
+    station: Placed
+    handles: tuple[str, ...]
+    topics: tuple[str, ...]
+
+
+def _topics(path: KeyPath, topics: tuple[str, ...], connection: BaseModel) -> Found:
+    if getattr(connection, "protocol", None) != "cfx-mqtt":
+        yield path, "only connections of protocol 'cfx-mqtt' have topics; allowed: handle"
+        return
+    for topic in topics:
+        try:
+            check_filter(topic)
+        except ValueError as error:
+            yield path, str(error)
+
+
+def _clear(connection: str, claims: list[_Claimed]) -> Found:
     owners: dict[str, Placed] = {}
-    for path, station, handles in claims:
+    seen: list[tuple[str, Placed]] = []
+    for path, station, handles, topics in claims:
         for handle in handles:
             owner = owners.setdefault(handle, station)
             if owner.path != station.path:
@@ -140,8 +162,16 @@ def _clear(connection: str, claims: list[tuple[KeyPath, Placed, tuple[str, ...]]
                     (*path, "handle"),
                     f"{handle!r} on connection {connection!r} is claimed by {owner.id} and by {station.id}; allowed: one station",
                 )
-        other = next((each for _, each, _ in claims if each.path != station.path), None)
-        if not handles and other is not None:
+        for topic in topics:
+            for other_topic, owner in seen:
+                if owner.path != station.path and overlap(topic, other_topic):
+                    yield (
+                        (*path, "topic"),
+                        f"{topic!r} on connection {connection!r} overlaps {other_topic!r} of {owner.id}; allowed: topics of one station",
+                    )
+            seen.append((topic, station))
+        other = next((each.station for each in claims if each.station.path != station.path), None)
+        if not handles and not topics and other is not None:
             yield path, f"needs a handle: connection {connection!r} serves {station.id} and {other.id}"
 
 

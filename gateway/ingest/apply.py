@@ -104,7 +104,7 @@ class Stepper:
             self._quarantine(transaction, item, None, "source-mismatch", detail, message.raw)
             return
         try:
-            station = self._stations.find(item.connection, message.source)
+            station = self._stations.find(item.connection, message.source, frame.channel)
         except DecodeError as error:
             self._quarantine(transaction, item, None, error.reason, str(error), message.raw)
             return

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway.core.errors import DecodeError
+from gateway.transport.mqtt_topics import overlap
 
 UNASSIGNED = "unassigned"
 _MOST_UNASSIGNED = 200
+_MOST_TOPICS = 10_000
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,11 +29,12 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A station's claim on a connection: these handles, or (empty) whatever comes."""
+    """A station's claim on a connection: these handles and MQTT topic filters, or (both empty) whatever comes."""
 
     connection: str
     station: Station
     handles: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
 
 
 class Stations:
@@ -44,6 +47,8 @@ class Stations:
         self._by_handle: dict[tuple[str, str], Station] = {}
         self._of: dict[str, list[Station]] = {}
         self._any: dict[str, Station] = {}
+        self._topics: dict[str, list[tuple[str, Station]]] = {}
+        self._by_topic: dict[tuple[str, str], Station | None] = {}
         self._unassigned: dict[str, Station] = {}
         for route in routes:
             found = self._of.setdefault(route.connection, [])
@@ -51,28 +56,45 @@ class Stations:
                 found.append(route.station)
             for handle in route.handles:
                 self._by_handle[route.connection, handle] = route.station
-            if not route.handles:
+            if route.topics:
+                self._topics.setdefault(route.connection, []).extend((topic, route.station) for topic in route.topics)
+            if not route.handles and not route.topics:
                 self._any[route.connection] = route.station
 
     def on(self, connection: str) -> list[Station]:
         """The configured stations of a connection."""
         return self._of.get(connection, [])
 
-    def find(self, connection: str, handle: str | None) -> Station:
-        """Where a message of this handle goes.
+    def find(self, connection: str, handle: str | None, channel: str = "") -> Station:
+        """Where a message goes: to whom its handle belongs, else its topic (`channel`), else whoever takes all.
 
         Raises DecodeError `no-source` when it has no handle and the connection serves several stations or none,
         `unassigned-limit` when there are too many handles that nobody claims.
         """
-        if handle is None:
-            stations = self.on(connection)
-            if len(stations) == 1:
-                return stations[0]
-            raise DecodeError(
-                "no-source", f"the envelope has no Source and connection {connection} serves {len(stations)} stations"
-            )
-        station = self._by_handle.get((connection, handle)) or self._any.get(connection)
-        return station or self._unclaimed(handle)
+        station = self._by_handle.get((connection, handle)) if handle is not None else None
+        station = station or self._of_topic(connection, channel) or self._any.get(connection)
+        if station is not None:
+            return station
+        if handle is not None:
+            return self._unclaimed(handle)
+        stations = self.on(connection)
+        if len(stations) == 1:
+            return stations[0]
+        raise DecodeError(
+            "no-source", f"the envelope has no Source and connection {connection} serves {len(stations)} stations"
+        )
+
+    def _of_topic(self, connection: str, channel: str) -> Station | None:
+        filters = self._topics.get(connection)
+        if not filters:
+            return None
+        key = (connection, channel)
+        if key not in self._by_topic:
+            if len(self._by_topic) >= _MOST_TOPICS:
+                self._by_topic.clear()
+            # A topic is a filter without wildcards, so what overlaps with it is what takes it.
+            self._by_topic[key] = next((station for topic, station in filters if overlap(topic, channel)), None)
+        return self._by_topic[key]
 
     def known(self, connection: str, handle: str) -> Station | None:
         """The configured station of a handle, if there is one."""

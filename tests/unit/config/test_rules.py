@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.config.address import Address
+from gateway.config.plan import RoutePlan, resolve
 from tests.unit.config.conftest import HEAD, Finds, Loads
 
 BROKER = '[[connection]]\nname = "b"\nprotocol = "cfx-mqtt"\nhost = "h"\ntopics = ["t"]\n'
@@ -81,6 +82,26 @@ def test_a_handle_claimed_twice(finds: Finds) -> None:
     assert finds(text) == [
         "line[L].station[p2].source.handle: 'a' on connection 'b' is claimed by L.p1 and by L.p2; allowed: one station",
         "station[x].source.handle: 'a' on connection 'b' is claimed by L.p1 and by x; allowed: one station",
+    ]
+
+
+def test_topics_of_two_stations_must_not_overlap(finds: Finds) -> None:
+    text = (
+        HEAD + BROKER + THREE.format(', topic = "a/#" ', ', topic = ["b", "a/+/c"] ', ', handle = "a", topic = "b#" ')
+    )
+    text = text.replace('"a/+/c"]  }', '"a/+/c"] } #<').replace('"b#"  }', '"b#" } #<')
+    assert finds(text) == [
+        "line[L].station[p2].source.topic: 'a/+/c' on connection 'b' overlaps 'a/#' of L.p1; allowed: topics of one station",
+        "station[x].source.topic: 'b#': '#' may only be the whole last level",
+    ]
+
+
+def test_topics_are_claims_of_their_own(loads: Loads) -> None:
+    config = loads(HEAD + BROKER + THREE.format(', topic = "a/#" ', ', topic = "b" ', ', handle = "c" '))
+    assert [station.routes[0] for station in resolve(config).stations] == [
+        RoutePlan("b", (), ("a/#",)),
+        RoutePlan("b", (), ("b",)),
+        RoutePlan("b", ("c",), ()),
     ]
 
 

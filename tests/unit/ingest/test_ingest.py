@@ -213,6 +213,24 @@ async def test_no_source_goes_to_the_only_station_or_to_quarantine(tmp_path: Pat
         assert [entry.reason for entry in await b.reader.quarantined()] == ["no-source"]
 
 
+async def test_topics_route_what_handles_do_not(tmp_path: Path) -> None:
+    two, three = Station(id="L1.two", line="L1", name="two"), Station(id="L1.three", line="L1", name="three")
+    routes = [
+        Route(connection="broker", station=PNP1, handles=(HANDLE,)),
+        Route(connection="broker", station=two, topics=("plant/two/#",)),
+        Route(connection="broker", station=three, topics=("plant/+/three", "x")),
+    ]
+    stations = Stations([PNP1, two, three], routes, zone=ZoneInfo("UTC"))
+    assert stations.find("broker", HANDLE, "plant/two/a").id == "L1.pnp1"
+    assert stations.find("broker", None, "plant/two/a").id == "L1.two"
+    assert stations.find("broker", "Default.Handle", "plant/two").id == "L1.two"
+    assert stations.find("broker", None, "plant/9/three").id == "L1.three"
+    assert stations.find("broker", "Default.Handle", "elsewhere").line == "unassigned"
+    with pytest.raises(DecodeError) as refused:
+        stations.find("broker", None, "elsewhere")
+    assert refused.value.reason == "no-source"
+
+
 async def test_a_user_speaks_only_for_its_handles(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         await b.give(1, message(guid(1)), principal="pnp9", handles=frozenset({"other"}))
