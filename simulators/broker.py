@@ -92,6 +92,7 @@ async def _start_mosquitto(program: str, folder: Path, timeout_s: float) -> tupl
                 stdout=output,
                 stderr=output,
                 preexec_fn=_DieWithParent(),
+                start_new_session=True,  # Ctrl-C in a terminal goes to us alone; the broker is stopped last
             )
         try:
             async with asyncio.timeout(timeout_s):

@@ -111,9 +111,7 @@ class Health:
         for source, count in frames.items():
             metrics.queue_frames.labels(source).set(count)
             metrics.queue_bytes.labels(source).set(octets[source])
-        protocols = {name: link.protocol for name, link in context.supervisor.links.items()}
-        for name, line in context.ingest.lines.items():
-            metrics.unacknowledged_bytes.labels(name, protocols.get(name, "")).set(line.unacknowledged)
+        context.supervisor.refresh_metrics()
         for station, state in list(context.ingest.stepper.states.items()):
             if state.clock.offset_ms is not None:
                 metrics.clock_offset.labels(station).set(state.clock.offset_ms / 1000)
