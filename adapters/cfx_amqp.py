@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
+from adapters.cfx_amqp_inbox import Inbox
 from adapters.cfx_amqp_settings import CfxAmqpConnection
 from gateway.cfx import envelope
-from gateway.core import times
 from gateway.core.adapter import Basis
 from gateway.core.errors import ConfigError, DecodeError, NotConnected
-from gateway.core.frame import Delivery, Frame, Notice, NoticeKind
+from gateway.core.frame import Delivery, Frame, Notice
 from gateway.core.observation import Observation
-from gateway.transport.amqp import Connection
 from gateway.transport.amqp_client import Endpoint, connect
 from gateway.transport.amqp_engine import Options
-from gateway.transport.amqp_links import Received
 from gateway.transport.amqp_listener import Access, Listener, listen
-from gateway.transport.amqp_message import AmqpMessage
 from gateway.transport.users import parse_users
 
 __all__ = ["CfxAmqpAdapter", "CfxAmqpConnection"]
@@ -69,7 +65,7 @@ class CfxAmqpAdapter:
     async def _connected(self) -> AsyncIterator[AsyncIterator[Delivery | Notice]]:
         settings = self.settings
         assert settings.host is not None
-        inbox = _Inbox(settings.name, machines=False)
+        inbox = Inbox(settings.name)
         async with connect(
             Endpoint(
                 host=settings.host,
@@ -90,7 +86,7 @@ class CfxAmqpAdapter:
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[AsyncIterator[Delivery | Notice]]:
         settings = self.settings
-        inbox = _Inbox(settings.name, machines=True)
+        inbox = Inbox(settings.name, machines=True, leftover_bytes=settings.buffer_bytes)
         host, port = settings.listen_address
         async with listen(host, port, self._options(), self._access(), inbox, tls=self._tls()) as listener:
             self._listener = listener
@@ -159,112 +155,3 @@ def _usable(read: Callable[[], _T]) -> _T:
         return read()
     except ConfigError as error:
         raise NotConnected(str(error)) from error
-
-
-class _Inbox:
-    """What has been read and not handed over, of one `connect`. Bounded by the connections' credit and buffers.
-
-    `machines`: a listener's. What a machine sent before it went is handed over still, for not every machine sends it
-    again; a broker does, and there the loss is told at once.
-    """
-
-    def __init__(self, connection: str, *, machines: bool) -> None:
-        self._connection = connection
-        self._machines = machines
-        self._items: deque[Delivery | Notice] = deque()
-        self._wanted: asyncio.Future[None] | None = None
-        self._over: str | None = None
-        self._peers: Counter[str] = Counter()
-
-    def opened(self, connection: Connection) -> None:
-        peer = connection.peer or ""
-        self._peers[peer] += 1
-        # A machine may have several connections: the SDK opens one more for every request.
-        if self._machines and self._peers[peer] == 1:
-            self._put(Notice(kind=NoticeKind.PEER_UP, at=times.now(), peer=peer, detail=connection.address or ""))
-
-    def received(self, connection: Connection, message: Received) -> None:
-        principal = connection.principal
-        self._put(
-            Delivery(
-                self._frame(message),
-                message.accept,
-                message.reply if self._machines and message.can_reply else None,
-                principal=principal.name,
-                handles=principal.handles,
-            )
-        )
-
-    def _frame(self, received: Received) -> Frame:
-        message = received.message
-        if message is None:
-            meta: dict[str, str | int] = {"undecodable": received.problem or ""}
-            payload, redelivered = received.raw, False
-        else:
-            meta = _meta(message)
-            payload = message.body
-            # RabbitMQ counts no deliveries: it says first-acquirer = false. From a machine that means nothing, some
-            # encoders always write it.
-            redelivered = message.delivery_count > 0 or (not self._machines and message.first_acquirer is False)
-        if received.truncated:
-            meta |= {"truncated": 1, "size": received.size}
-        return Frame(
-            connection=self._connection,
-            received=times.now(),
-            channel=received.receiver.address,
-            payload=payload,
-            redelivered=redelivered,
-            meta=meta,
-        )
-
-    def closed(self, connection: Connection) -> None:
-        if not self._machines:
-            self.end(connection.reason or "the connection is closed")
-            return
-        peer = connection.peer or ""
-        self._peers[peer] -= 1
-        if not self._peers[peer]:
-            del self._peers[peer]
-            detail = connection.reason or ""
-            self._put(Notice(kind=NoticeKind.PEER_DOWN, at=times.now(), peer=peer, detail=detail))
-
-    def end(self, reason: str) -> None:
-        """Nothing more comes: iterating raises NotConnected."""
-        self._over = self._over or reason
-        self._wake()
-
-    def _put(self, item: Delivery | Notice) -> None:
-        self._items.append(item)
-        if self._wanted is not None:
-            self._wake()
-
-    def _wake(self) -> None:
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
-
-    def __aiter__(self) -> AsyncIterator[Delivery | Notice]:
-        return self
-
-    async def __anext__(self) -> Delivery | Notice:
-        while True:
-            if self._over is not None:
-                raise NotConnected(self._over)
-            if self._items:
-                return self._items.popleft()
-            self._wanted = asyncio.get_running_loop().create_future()
-            try:
-                await self._wanted
-            finally:
-                self._wanted = None
-
-
-def _meta(message: AmqpMessage) -> dict[str, str | int]:
-    """Decoding needs the encoding; the rest tells whoever looks at a capture or a quarantined frame what it was."""
-    meta: dict[str, str | int] = {}
-    if message.content_encoding is not None:
-        meta["content_encoding"] = message.content_encoding
-    if message.subject is not None:
-        meta["subject"] = message.subject
-    if isinstance(message.message_id, str):
-        meta["message_id"] = message.message_id
-    return meta

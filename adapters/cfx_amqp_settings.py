@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import ssl
 from typing import Annotated, Literal, Self
 
@@ -189,6 +190,16 @@ class CfxAmqpConnection(BaseModel):
         match = _LISTEN.fullmatch(self.listen or "")
         assert match is not None
         return match["six"] or match["host"], int(match["port"])
+
+    @property
+    def request_uri(self) -> str | None:
+        """Listener: where machines reach it, as CFX's RequestNetworkUri. One on every address names this host."""
+        if self.listen is None:
+            return None
+        host, port = self.listen_address
+        if host in ("0.0.0.0", "::"):
+            host = socket.gethostname()
+        return f"{'amqp' if self.tls is None else 'amqps'}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def kept_while_away(self) -> bool:

@@ -151,9 +151,7 @@ class Gateway:
         return Endpoint(
             handle=self.config.gateway.handle,
             version=VERSION,
-            uris={
-                name: f"amqp://{listen}" for name, c in connections.items() if (listen := getattr(c, "listen", None))
-            },
+            uris={name: uri for name, c in connections.items() if (uri := getattr(c, "request_uri", None)) is not None},
             unanswered={name: c.unanswered for name, c in connections.items() if hasattr(c, "unanswered")},
         )
 

@@ -86,6 +86,11 @@ class Daemon:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
 
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
     def wait(self, condition: Any, *, timeout_s: float = 30.0) -> None:
         """Poll until it holds; fails at once when the process has ended, with its log."""
         deadline = time.monotonic() + timeout_s

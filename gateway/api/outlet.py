@@ -60,9 +60,13 @@ class Readers:
         """By kind."""
         return {kind: len(tasks) for kind, tasks in self._open.items()}
 
+    @property
+    def total(self) -> int:
+        return sum(map(len, self._open.values()))
+
     def check(self) -> None:
         """Raises Problem `too-many-readers` when one more is one too many."""
-        if sum(self.count().values()) >= self._most:
+        if self.total >= self._most:
             raise Problem(Kind.TOO_MANY_READERS, f"{self._most} are open", headers={"Retry-After": "5"})
 
     def close(self) -> None:

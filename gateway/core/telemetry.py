@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-disable_created_metrics()  # a second series for every counter that nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter that nobody asks for
 
 _SOURCE = ("source", "protocol")
 _STATION = ("station", "source", "protocol")

@@ -58,6 +58,10 @@ class Stepper:
     def state(self, station: str) -> native.State:
         return self._changed.get(station) or self.states.get(station, native.EMPTY)
 
+    def known(self, station: str) -> native.State:
+        """What is committed of it; for other threads than the writer's."""
+        return self.states.get(station, native.EMPTY)
+
     def apply(self, transaction: Transaction, items: Sequence[Item]) -> None:
         self.tally = Tally()
         messages = [o for item in items for o in item.observations if isinstance(o, CfxMessage)]

@@ -15,6 +15,10 @@ from gateway.ingest.acks import Ticket
 from gateway.journal.transaction import Transaction
 
 
+_KEPT = 1_000
+"""Queues that are kept although nothing is in them."""
+
+
 class Refusal:
     """Why a delivery goes to quarantine as a whole."""
 
@@ -154,6 +158,8 @@ class Queues:
         with self._condition:
             queue.frames -= 1
             queue.bytes -= size
+            if queue.frames == 0 and len(self._queues) > _KEPT:  # sources may be named by whoever can send
+                self._queues.pop(queue.key, None)
         if queue.room is not None:
             queue.room.set()
             queue.room = None

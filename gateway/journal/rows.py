@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,8 @@ def row_event(row: Sequence[Any]) -> Event:
     if body_at < 0:
         body = b"null"
     else:
-        text = raw if compact else msgspec.json.format(raw, indent=-1)
+        # Machines may send a byte order mark; it is stored with the rest, but it is no JSON.
+        text = raw if compact else msgspec.json.format(raw.removeprefix(BOM_UTF8), indent=-1)
         body = text[body_at : body_at + body_size]
     return Event(
         seq=seq,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -15,7 +16,12 @@ from gateway.journal.rows import event_row, uuid_bytes
 
 # Rows per statement. One statement for many rows is one release of the interpreter lock instead of one per row: with a
 # busy event loop beside it, executemany fell to 173 rows/s where this kept 12,000 (2 cores, Python 3.11).
-_ROWS = 200
+# Powers of two, so that the connection finds most of these statements prepared.
+_ROWS = 256
+_KEPT_UNITS = 50_000
+
+
+_Key = TypeVar("_Key", str, bytes)
 
 
 class Seen(msgspec.Struct):
@@ -37,11 +43,13 @@ class Names:
         self.places: dict[tuple[str, str, str | None, str | None, str | None], int] = {}
         self.messages: dict[str, int] = {}
         self.units: dict[str, int] = {}
+        self.last_unit: int | None = None
 
     def clear(self) -> None:
         self.places.clear()
         self.messages.clear()
         self.units.clear()
+        self.last_unit = None
 
 
 class Transaction:
@@ -53,7 +61,7 @@ class Transaction:
         self._place = place
         self._names = names
         self._rows: list[tuple[Any, ...]] = []
-        self._links: list[tuple[int, int]] = []
+        self._links: list[tuple[int, str]] = []
         self._marks: dict[str, Micros] = {}
         self._states: dict[str, tuple[int, Micros, bytes]] = {}
         self._dedup: dict[bytes, tuple[str, bytes | None, Micros, int, int]] = {}
@@ -67,18 +75,15 @@ class Transaction:
         """Which of these event ids were used before, by whom and for what."""
         wanted = {uuid_bytes(id_): id_ for id_ in ids}
         found: dict[str, Seen] = {}
-        keys = list(wanted)
-        for start in range(0, len(keys), 5000):
-            part = keys[start : start + 5000]
-            marks = ",".join("?" * len(part))
+        for marks, part in _padded(list(wanted)):
             for id_, digest, handle, station in self._connection.exec_driver_sql(
                 "SELECT e.id, e.digest, p.handle, p.station FROM event e JOIN place p ON p.id = e.place "
                 f"WHERE e.id IN ({marks})",
-                tuple(part),
+                part,
             ):
                 found[wanted[id_]] = Seen(handle or station or "", digest)
             for id_, owner, digest, repeats, reused in self._connection.exec_driver_sql(
-                f"SELECT id, owner, digest, repeats, reused FROM dedup WHERE id IN ({marks})", tuple(part)
+                f"SELECT id, owner, digest, repeats, reused FROM dedup WHERE id IN ({marks})", part
             ):
                 found[wanted[id_]] = Seen(owner, digest, repeats, bool(reused))
         return found
@@ -95,7 +100,7 @@ class Transaction:
         event.seq = self.head
         self._rows.append(event_row(event, self._place_id(event), self._message_id(event.message), digest, text))
         for name in dict.fromkeys((*event.units, *event.also_units)):
-            self._links.append((self.head, self._unit_id(name)))
+            self._links.append((self.head, name))
         self.events.append(event)
         return self.head
 
@@ -123,16 +128,25 @@ class Transaction:
             self._names.messages[name] = number
         return number
 
-    def _unit_id(self, name: str) -> int:
-        number = self._names.units.get(name)
-        if number is None:
-            number = self._connection.exec_driver_sql("SELECT id FROM unit WHERE name = ?", (name,)).scalar()
-            if number is None:
-                number = self._insert("INSERT INTO unit (name) VALUES (?)", (name,))
-            if len(self._names.units) >= 50_000:
-                self._names.units.clear()
-            self._names.units[name] = number
-        return number
+    def _unit_numbers(self) -> dict[str, int]:
+        """Of every unit that the new events name. One question and one insert for all of them."""
+        names = self._names
+        wanted = dict.fromkeys([name for _, name in self._links])
+        if len(names.units) > _KEPT_UNITS:
+            names.units.clear()
+        unknown = [name for name in wanted if name not in names.units]
+        for marks, part in _padded(unknown):
+            found = self._connection.exec_driver_sql(f"SELECT name, id FROM unit WHERE name IN ({marks})", part)
+            names.units.update((name, number) for name, number in found)  # a result passes for a mapping
+        new = [name for name in unknown if name not in names.units]
+        if new:
+            if names.last_unit is None:
+                names.last_unit = self._connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM unit").scalar_one()
+            rows = list(enumerate(new, names.last_unit + 1))
+            _insert_many(self._connection, "unit", 2, rows)
+            names.units.update((name, number) for number, name in rows)
+            names.last_unit += len(rows)
+        return names.units
 
     def _insert(self, sql: str, values: Sequence[Any]) -> int:
         number: int = self._connection.exec_driver_sql(sql + " RETURNING id", tuple(values)).scalar_one()
@@ -216,7 +230,9 @@ class Transaction:
     def flush(self) -> None:
         """Write what was collected. Called by the writer before it commits."""
         _insert_many(self._connection, "event", len(schema.event.columns), self._rows)
-        _insert_many(self._connection, "event_unit", 2, self._links)
+        if self._links:
+            numbers = self._unit_numbers()
+            _insert_many(self._connection, "event_unit", 2, [(seq, numbers[name]) for seq, name in self._links])
         for id_, values in self._dedup.items():
             self._connection.exec_driver_sql("INSERT OR REPLACE INTO dedup VALUES (?, ?, ?, ?, ?, ?)", (id_, *values))
         for station, state in self._states.items():
@@ -231,9 +247,17 @@ class Transaction:
 
 def _insert_many(connection: Connection, table: str, width: int, rows: Sequence[tuple[Any, ...]]) -> None:
     one = "(" + ",".join("?" * width) + ")"
-    for start in range(0, len(rows), _ROWS):
-        part = rows[start : start + _ROWS]
-        values: list[Any] = []
-        for row in part:
-            values.extend(row)
-        connection.exec_driver_sql(f"INSERT INTO {table} VALUES " + ",".join([one] * len(part)), tuple(values))
+    start, left = 0, len(rows)
+    while left:
+        count = min(_ROWS, 1 << (left.bit_length() - 1))
+        values = tuple(chain.from_iterable(rows[start : start + count]))
+        connection.exec_driver_sql(f"INSERT INTO {table} VALUES " + ",".join([one] * count), values)
+        start, left = start + count, left - count
+
+
+def _padded(keys: Sequence[_Key]) -> Iterator[tuple[str, tuple[_Key, ...]]]:
+    """Marks and values for `IN (…)`: the last one repeated up to a power of two, so that there are few statements."""
+    for start in range(0, len(keys), 4096):
+        part = keys[start : start + 4096]
+        count = 1 << (len(part) - 1).bit_length()
+        yield ",".join("?" * count), (*part, *[part[-1]] * (count - len(part)))

@@ -195,7 +195,7 @@ class Supervisor:
         if link.state is LinkState.DOWN:
             return
         for sight in link.sights.values():
-            interval = self._ingest.stepper.state(sight.station.id).heartbeat_s or sight.station.heartbeat_s
+            interval = self._ingest.stepper.known(sight.station.id).heartbeat_s or sight.station.heartbeat_s
             if interval is None or sight.gap is not None or sight.heard is None or sight.heard_clock is None:
                 continue
             quiet = clock - max(sight.heard_clock, link.up_clock)

@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
         self._writable = True
         self._hung_up = False
+        self._awaiting_close = False
 
     # The socket
 
@@ -192,16 +193,17 @@ class Connection(asyncio.Protocol):
         engine, socket = self.engine, self._socket
         if engine is None or socket is None or socket.is_closing():
             return
+        if engine.closing and not self._awaiting_close:
+            # Before anything is written: a peer that reads nothing may not hold us either.
+            self._awaiting_close = True
+            self._limit(self.options.close_timeout_s)
         if self._writable:
             for chunk in engine.pending():
                 socket.write(chunk)
                 if not self._writable:
                     return
-        if engine.closing:
-            if engine.finished:
-                self._hang_up()
-            elif self._deadline is None:
-                self._limit(self.options.close_timeout_s)
+        if engine.closing and engine.finished:
+            self._hang_up()
 
     def touch(self) -> None:
         if self._turn is None and self._socket is not None:
@@ -232,7 +234,8 @@ class Connection(asyncio.Protocol):
         self._ticker = self._loop.call_later(0, self._tick)
 
     def received(self, message: Received) -> None:
-        self._watcher.received(self, message)
+        if self.reason is None:
+            self._watcher.received(self, message)
 
     def ended(self, reason: str) -> None:
         """The first reason stays; the links' deliveries end with it."""
@@ -257,6 +260,5 @@ class Connection(asyncio.Protocol):
             self._socket.abort()
         else:
             self.engine.close()
-            self._limit(self.options.close_timeout_s)
             self._flush()
         await asyncio.shield(self.gone)

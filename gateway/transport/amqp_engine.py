@@ -27,7 +27,7 @@ from cproton import (
     lib,
 )
 
-from gateway.transport.amqp_links import Received, Receiver, Sender, describe, key_of
+from gateway.transport.amqp_links import Received, Receiver, Sender, describe, key_of, link_of, session_of
 
 MAX_SESSIONS = 8
 """Sessions per connection that a peer may open: the SDK and every client we know use one."""
@@ -73,16 +73,6 @@ class Owner(Protocol):
         """The connection is over; what is still to be sent may be sent. May come more than once."""
 
 
-def _link(event: object) -> proton.Receiver | proton.Sender:
-    link: proton.Receiver | proton.Sender = proton.Link.wrap(lib.pn_event_link(event))  # type: ignore[no-untyped-call]
-    return link
-
-
-def _session(event: object) -> proton.Session:
-    session: proton.Session = proton.Session.wrap(lib.pn_event_session(event))  # type: ignore[no-untyped-call]
-    return session
-
-
 class Engine:
     """`serving`: the peer opens the links. Nothing here blocks or looks at a clock."""
 
@@ -99,7 +89,7 @@ class Engine:
         """Complete deliveries not yet acknowledged."""
         self.closing = False
         self._owner = owner
-        self._serving = serving
+        self.serving = serving
         self._over = False
         self._pumping = False
         self._accepted: list[Received] = []
@@ -166,9 +156,6 @@ class Engine:
         self._pumping = True
         try:
             self._events(self._collector._impl)
-        except UnicodeDecodeError as error:
-            # proton hands over names as they came; one that is no UTF-8 is the peer's defect.
-            self.violated("amqp:decode-error", f"a name that is not UTF-8: {error.reason}")
         finally:
             self._pumping = False
 
@@ -176,17 +163,22 @@ class Engine:
         arrived: dict[Receiver, None] = {}
         while (event := lib.pn_collector_peek(collector)) != ffi.NULL:
             kind = lib.pn_event_type(event)
-            if kind == PN_DELIVERY:
-                delivery = lib.pn_event_delivery(event)
-                key = key_of(lib.pn_delivery_link(delivery))
-                if (receiver := self.receivers.get(key)) is not None:
-                    arrived[receiver] = None
-                elif (sender := self.senders.get(key)) is not None:
-                    sender.updated(delivery)
-            else:
-                self._drain(arrived)  # what came before a Detach is read before it
-                self._event(kind, event)
-            lib.pn_collector_pop(collector)
+            try:
+                if kind == PN_DELIVERY:
+                    delivery = lib.pn_event_delivery(event)
+                    key = key_of(lib.pn_delivery_link(delivery))
+                    if (receiver := self.receivers.get(key)) is not None:
+                        arrived[receiver] = None
+                    elif (sender := self.senders.get(key)) is not None:
+                        sender.updated(delivery)
+                else:
+                    self._drain(arrived)  # what came before a Detach is read before it
+                    self._event(kind, event)
+            except UnicodeDecodeError as error:
+                # proton hands over names as they came; one that is no UTF-8 is the peer's defect.
+                self.violated("amqp:decode-error", f"a name that is not UTF-8: {error.reason}")
+            finally:
+                lib.pn_collector_pop(collector)
         self._drain(arrived)
         if sum(1 for receiver in self.receivers.values() if receiver.partial) > 1:
             self._watch_partials()
@@ -209,17 +201,17 @@ class Engine:
             if sender is not None:
                 sender.flow()
         elif kind == PN_LINK_REMOTE_OPEN:
-            self._link_opened(_link(event))
+            self._link_opened(link_of(event))
         elif kind in (PN_LINK_REMOTE_CLOSE, PN_LINK_REMOTE_DETACH):
-            self._link_closed(_link(event))
-        elif kind == PN_SESSION_REMOTE_OPEN and self._serving:
-            session = _session(event)
+            self._link_closed(link_of(event))
+        elif kind == PN_SESSION_REMOTE_OPEN and self.serving:
+            session = session_of(event)
             session.incoming_capacity = self.options.window_bytes
             session.open()
         elif kind == PN_SESSION_REMOTE_CLOSE:
-            self._session_closed(_session(event))
+            self._session_closed(session_of(event))
         elif kind == PN_CONNECTION_REMOTE_OPEN:
-            if self._serving:
+            if self.serving:
                 self._connection.open()
             self._owner.opened(self._connection.remote_container or "")
         elif kind == PN_CONNECTION_REMOTE_CLOSE:
@@ -251,7 +243,7 @@ class Engine:
         if known is not None:
             known.attached()
             return
-        if not self._serving or len(self.receivers) + len(self.senders) >= self.options.max_links:
+        if not self.serving or len(self.receivers) + len(self.senders) >= self.options.max_links:
             link.source.type = link.target.type = proton.Terminus.UNSPECIFIED  # an Attach without them is a refusal
             link.condition = proton.Condition("amqp:resource-limit-exceeded", "no more links")
             link.open()
@@ -281,7 +273,7 @@ class Engine:
             return
         reason = describe(link.remote_condition) or "closed by the peer"
         self._forget(known, reason)
-        if not self._serving and not self.closing:
+        if not self.serving and not self.closing:
             # A connecting end has the links that it needs: without one of them the connection is of no use.
             self._end(f"link to {known.address!r}: {reason}")
             self.touch()
@@ -292,7 +284,7 @@ class Engine:
             if link.link.session == session:
                 self._forget(link, reason)
         session.close()
-        if not self._serving:
+        if not self.serving:
             self._end(reason)
             self.touch()
 

@@ -22,9 +22,9 @@ import msgspec
 import uvloop
 
 from gateway.core import times
-from gateway.core.event import CfxHeader, Event, Origin, encode
+from gateway.core.event import CfxHeader, Event, Origin, Place, encode
 from gateway.journal.tail import Tail
-from tests.integration.api_server import Api, api
+from tests.integration.api_server import api
 
 T = TypeVar("T")
 
@@ -106,7 +106,13 @@ async def _subscribe(port: int, subscribers: int) -> None:
 @asynccontextmanager
 async def _subscribers(port: int, count: int) -> AsyncIterator[asyncio.StreamReader]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __spec__.name, "subscribe", str(port), str(count), stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.benchmarks.fanout",
+        "subscribe",
+        str(port),
+        str(count),
+        stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
@@ -121,16 +127,19 @@ async def _subscribers(port: int, count: int) -> AsyncIterator[asyncio.StreamRea
 # -- the two sides
 
 
-async def _ours(running: Api, events: list[Event], subscribers: int) -> float:
-    running.context.ingest.tail.__init__(running.bench.writer.place, 0)  # type: ignore[misc]
-    async with _subscribers(running.port, subscribers) as said:
-        tail: Tail = running.context.ingest.tail
-        start = time.perf_counter()
-        for first in range(0, len(events), _COMMIT):
-            tail.publish(events[first : first + _COMMIT])
-            await asyncio.sleep(0)
-        assert await said.readline() == b"done\n"
-        return time.perf_counter() - start
+async def _ours(events: list[Event], subscribers: int) -> float:
+    with TemporaryDirectory() as folder:
+        async with api(Path(folder)) as running, _subscribers(running.port, subscribers) as said:
+            return await _published(running.context.ingest.tail, events, said)
+
+
+async def _published(tail: Tail, events: list[Event], said: asyncio.StreamReader) -> float:
+    start = time.perf_counter()
+    for first in range(0, len(events), _COMMIT):
+        tail.publish(events[first : first + _COMMIT])
+        await asyncio.sleep(0)
+    assert await said.readline() == b"done\n"
+    return time.perf_counter() - start
 
 
 async def _bare(events: list[bytes], subscribers: int) -> float:
@@ -166,13 +175,11 @@ async def _measure(pairs: int, subscribers: int, count: int) -> dict[str, Any]:
     events = _events(count)
     ours: list[float] = []
     bare: list[float] = []
-    with TemporaryDirectory() as folder:
-        async with api(Path(folder)) as running:
-            place = running.bench.writer.place
-            encoded = [b"id: %d\ndata: %b\n\n" % (event.seq, encode(event, place)) for event in events]
-            for _ in range(pairs):
-                ours.append(count * subscribers / await _ours(running, events, subscribers))
-                bare.append(count * subscribers / await _bare(encoded, subscribers))
+    place = Place("8c1f02aa", "fab1", "line1-pc")
+    encoded = [b"id: %d\ndata: %b\n\n" % (event.seq, encode(event, place)) for event in events]
+    for _ in range(pairs):
+        ours.append(count * subscribers / await _ours(events, subscribers))
+        bare.append(count * subscribers / await _bare(encoded, subscribers))
     ratios = [a / b for a, b in zip(ours, bare, strict=True)]
     return {
         "subscribers": subscribers,

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from gateway.api import answers
-from gateway.core.errors import RetryRefused
 from gateway.core import times
 from gateway.core.adapter import Basis
+from gateway.core.errors import RetryRefused
 from gateway.core.frame import Notice, NoticeKind
 from gateway.core.observation import Facts, FaultFact, Unreadable
 from gateway.ingest.stations import Route, Station, Stations

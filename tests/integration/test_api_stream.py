@@ -301,11 +301,16 @@ async def deaf(running: Api, query: str = "") -> AsyncIterator[asyncio.StreamRea
 async def test_a_subscriber_that_stops_reading_is_cut(tmp_path: Path) -> None:
     """The others go on meanwhile, and what is kept for the slow one is bounded by what the kernel takes."""
     filling = "x" * 50_000
-    async with api(tmp_path, http=HttpSettings(write_timeout_s=0.3)) as running, deaf(running, "?after=0") as reader:
+    async with api(tmp_path, http=HttpSettings(write_timeout_s=1.0)) as running, deaf(running, "?after=0") as reader:
         async with stream(running, after="0", **NATIVE) as healthy:
-            for number in range(200):
-                await running.publish(message(None, body={"Filling": filling, "Number": number}))
+
+            async def publish() -> None:
+                for number in range(200):
+                    await running.publish(message(None, body={"Filling": filling, "Number": number}))
+
+            publishing = asyncio.create_task(publish(), name="publish")
             assert [number_of(item.json) for item in await take(healthy, 200)] == list(range(200))
+            await publishing
             await until(lambda: open_streams() == 1)
         await until(lambda: running.bench.counter("readers_cut") == 1)
         got = b""

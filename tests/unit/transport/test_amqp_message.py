@@ -105,6 +105,7 @@ def test_round_trip() -> None:
 def test_proton_reads_what_we_write() -> None:
     message = proton.Message()
     message.decode(encode(FULL))
+    assert isinstance(message.body, bytes | memoryview)
     assert bytes(message.body) == FULL.body
     assert (message.id, message.address, message.subject, message.reply_to, message.correlation_id) == (
         FULL.message_id,
