@@ -101,7 +101,11 @@ class Daemon:
             time.sleep(0.02)
 
     def log(self) -> str:
-        return (self.path.parent / "gateway.log").read_text("utf-8", "replace")[-4000:]
+        """The end of it."""
+        return self.whole_log()[-4000:]
+
+    def whole_log(self) -> str:
+        return (self.path.parent / "gateway.log").read_text("utf-8", "replace")
 
     def kill(self) -> None:
         """kill -9, and gone."""
@@ -132,6 +136,16 @@ class Daemon:
             return error.code
         except OSError:
             return 0
+
+    def ask(self, path: str) -> tuple[int, Any]:
+        """HTTP status and JSON, whatever the status is; 0 and None while nobody answers."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return int(answer.status), json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+        except OSError:
+            return 0, None
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.url + "/api/v1" + path, timeout=30) as answer:

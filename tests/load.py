@@ -168,8 +168,13 @@ class AmqpLoad:
             await self.outbox.put(Outgoing(HANDLE, NAME, _guid(self.sent, 1), now(), text.encode()))
             self.sent += 1
 
+    async def put_raw(self, payload: bytes) -> None:
+        """Say something that is no message; it counts nowhere."""
+        await self.outbox.put(Outgoing(HANDLE, "", str(uuid.uuid4()), now(), payload))
+
     def _taken(self, outgoing: Outgoing) -> None:
-        self.taken.append(int(json.loads(outgoing.payload)["MessageBody"]["PrimaryIdentifier"].removeprefix("load-")))
+        if outgoing.name:
+            self.taken.append(int(json.loads(outgoing.payload)["MessageBody"]["PrimaryIdentifier"].removeprefix("load-")))
 
     async def _pace(self, per_second: int) -> None:
         while True:

@@ -21,7 +21,7 @@ SUSPECT_MS = 500
 DELAYED = 60_000_000
 
 
-class Clock(msgspec.Struct, frozen=True):
+class Clock(msgspec.Struct, frozen=True, gc=False):
     """Estimate of gateway time minus machine time: the lower envelope of (received - stamp) over ten minutes.
 
     Delay on the way only ever adds, so the smallest difference is the closest to the truth. Messages that come in faster
@@ -55,7 +55,7 @@ class Clock(msgspec.Struct, frozen=True):
 UNKNOWN = Clock()
 
 
-class Stamp(msgspec.Struct, frozen=True):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """An event's time. `clocked`: it comes from the machine's clock and may be used to estimate its offset."""
 
     time: Micros

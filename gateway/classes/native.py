@@ -21,7 +21,7 @@ _FAULTS = 200
 _UNITS = 1000
 
 
-class Work(msgspec.Struct, frozen=True, array_like=True):
+class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the station said about one transaction."""
 
     lane: int | None
@@ -29,13 +29,13 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     open: bool
 
 
-class OpenFault(msgspec.Struct, frozen=True):
+class OpenFault(msgspec.Struct, frozen=True, gc=False):
     fault: FaultFact
     since: Micros
     acknowledged: bool = False
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a station. Codes are SEMI E10/E58 as CFX ResourceState; None: not known.
 
     recipes: active (name, revision) by lane (`""`: the whole station). works: the newest transactions, newest last.
@@ -69,7 +69,7 @@ def load(version: int, data: bytes) -> State:
     return _decoder.decode(data)
 
 
-class Remark(msgspec.Struct, frozen=True):
+class Remark(msgspec.Struct, frozen=True, gc=False):
     """What the station's past adds to a message: its time and how far to trust it, the clock offset known before it, the
     transaction's lane and its units known so far."""
 
@@ -134,7 +134,8 @@ def _work(works: dict[str, Work], name: str, facts: Facts) -> tuple[dict[str, Wo
         work = Work(lane, units, before.open and name != "CFX.Production.WorkCompleted")
         if work == before:
             return works, lane, known
-    works = {key: value for key, value in works.items() if key != facts.transaction}
+    works = works.copy()
+    works.pop(facts.transaction, None)  # it becomes the newest
     works[facts.transaction] = work
     while len(works) > _TRANSACTIONS:
         del works[next(iter(works))]

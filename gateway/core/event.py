@@ -19,7 +19,7 @@ class Role(StrEnum):
     TOOL = "tool"
 
 
-class UnitRef(msgspec.Struct, frozen=True):
+class UnitRef(msgspec.Struct, frozen=True, gc=False):
     """A unit as a message names it. `position` is the 1-based CFX PositionNumber; `status` is CFX UnitStatus."""
 
     id: str | None
@@ -44,7 +44,7 @@ class TimeQuality(StrEnum):
     GOOD = "good"
 
 
-class CfxHeader(msgspec.Struct, frozen=True):
+class CfxHeader(msgspec.Struct, frozen=True, gc=False):
     """What the envelope said beside the body; only on native events."""
 
     version: str | None
@@ -53,7 +53,7 @@ class CfxHeader(msgspec.Struct, frozen=True):
     request_id: str | None
 
 
-class Event(msgspec.Struct, kw_only=True):
+class Event(msgspec.Struct, kw_only=True, gc=False):
     """One event of the journal. `seq` is 0 until the writer numbers it.
 
     Identifiers are UUIDs in their canonical text. `body` is JSON text, tokens as the machine wrote them; `raw` the bytes
@@ -89,7 +89,7 @@ class Event(msgspec.Struct, kw_only=True):
         return list(dict.fromkeys(ref.id for ref in self.unit_refs if ref.id is not None))
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True, gc=False):
     """The JSON form of an event; its field order is the documented one."""
 
     v: int

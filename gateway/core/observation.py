@@ -20,7 +20,7 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
-class FaultFact(msgspec.Struct, frozen=True, kw_only=True):
+class FaultFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fault as a message mentions it. `occurrence` is FaultOccurrenceId as sent."""
 
     occurrence: str
@@ -31,7 +31,7 @@ class FaultFact(msgspec.Struct, frozen=True, kw_only=True):
     stage: str | None = None
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What any CFX message says about units, work and the station, whatever its class.
 
     units: in order of appearance, each (id, position, role) once.
@@ -66,7 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 NO_FACTS = Facts()
 
 
-class CfxMessage(msgspec.Struct, frozen=True, kw_only=True):
+class CfxMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One CFX envelope, whatever form it was sent in (IPC-2591; variants in docs/cfx.md).
 
     raw: the envelope's bytes as received, decompressed and unwrapped (in an array: this element's bytes).
@@ -96,7 +96,7 @@ class CfxMessage(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts
 
 
-class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A part of a frame that nobody can make sense of: quarantined with these bytes and this reason."""
 
     raw: bytes

@@ -10,7 +10,7 @@ from gateway.core.times import Micros
 from gateway.journal.transaction import Seen, Transaction
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """id None: a copy of what is stored. possible_copy_of: same content as that event, but nothing proves a copy.
     reused: this UniqueID came before with other content."""
 

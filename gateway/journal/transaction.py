@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -21,10 +21,7 @@ _ROWS = 256
 _KEPT_UNITS = 50_000
 
 
-_Key = TypeVar("_Key", str, bytes)
-
-
-class Seen(msgspec.Struct):
+class Seen(msgspec.Struct, gc=False):
     """What the journal knows of an event id: who used it, for which content, how often it was kept.
 
     repeats: further events kept under ids derived from this one. reused: the same id came with other content.
@@ -255,9 +252,10 @@ def _insert_many(connection: Connection, table: str, width: int, rows: Sequence[
         start, left = start + count, left - count
 
 
-def _padded(keys: Sequence[_Key]) -> Iterator[tuple[str, tuple[_Key, ...]]]:
+def _padded(keys: Sequence[str | bytes]) -> Iterator[tuple[str, tuple[str | bytes, ...]]]:
     """Marks and values for `IN (…)`: the last one repeated up to a power of two, so that there are few statements."""
     for start in range(0, len(keys), 4096):
         part = keys[start : start + 4096]
         count = 1 << (len(part) - 1).bit_length()
-        yield ",".join("?" * count), (*part, *[part[-1]] * (count - len(part)))
+        padding = [part[-1]] * (count - len(part))
+        yield ",".join("?" * count), (*part, *padding)

@@ -211,7 +211,7 @@ class Writer:
         self._refusals += 1
         if self._refusals > _MOST_REFUSALS:
             raise error
-        log.warning("a delivery cannot be stored and goes to quarantine: %s", error, exc_info=True)
+        log.error("a delivery cannot be stored and goes to quarantine: %s", error, exc_info=True)
         return [feed.refused(items[0], error)]
 
     def _commit(self, feed: Feed[Item], items: Sequence[Item]) -> list[Event]:

@@ -242,12 +242,12 @@ async def test_far_more_than_the_credit_ends_a_machines_connection() -> None:
 async def test_a_broker_that_overruns_our_credit_is_left_unread_and_loses_nothing() -> None:
     """RabbitMQ 3.10 does so now and then. Played by our listener, which sends frames past its own engine."""
     adapter = listening()
-    taken: list[Any] = []
+    waiting: asyncio.Queue[Any] = asyncio.Queue()
 
     class Reader:
         def opened(self, connection: Any) -> None: ...
         def received(self, connection: Any, message: Any) -> None:
-            taken.append(message)
+            waiting.put_nowait(message)
 
         def closed(self, connection: Any) -> None: ...
 
@@ -256,14 +256,13 @@ async def test_a_broker_that_overruns_our_credit_is_left_unread_and_loses_nothin
         (engine,) = engines(adapter)
         send_regardless(next(iter(engine.senders.values())), 20)
         await until(lambda: bool(client.connection.links()._stalled))
-        assert len(taken) == 6
-        accepted = 0
-        while accepted < 20:
-            await until(lambda: len(taken) > accepted)
-            assert receiver.unacknowledged <= 6
-            taken[accepted].accept()
-            accepted += 1
-        assert [message.message.body for message in taken] == [b"%c" % (number + 65) for number in range(20)]
+        assert waiting.qsize() == 6
+        async with asyncio.timeout(20):
+            for number in range(20):
+                message = await waiting.get()
+                assert message.message.body == b"%c" % (number + 65)
+                assert receiver.unacknowledged <= 6
+                message.accept()
         assert client.lost is None
 
 

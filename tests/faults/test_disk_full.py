@@ -1,0 +1,172 @@
+"""A disk that fills up: nothing is acknowledged that is not stored, and everything goes on when there is space again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon import Daemon, config
+from tests.faults.conftest import STATION, Make, journal, listening, over_mqtt
+from tests.load import AmqpLoad, Follower, check_once, number_of, numbered, stored
+from tests.servers import free_port
+from tests.servers.mosquitto import Mosquitto
+
+MEGABYTE = 1 << 20
+DISK = 48 * MEGABYTE
+FILLER = 20_000
+"""Bytes in each message, so that a disk is full before long."""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own in memory. Skips where we may not mount one."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk can be mounted as root only")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "lineside-test", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        # Lazily, in case a gateway that a failed test left behind still has a file open there.
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def fill(folder: Path, *, leave: int) -> Path:
+    """A file of somebody else's that takes all but so many bytes."""
+    path = folder / "somebody-elses.log"
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free(folder) - leave)
+    return path
+
+
+def components(daemon: Daemon) -> dict[str, dict[str, Any]]:
+    """What `/readyz` says, by component; empty when it does not answer."""
+    status, body = daemon.ask("/readyz")
+    return {} if status == 0 else {component["name"]: component for component in body["components"]}
+
+
+def is_full(daemon: Daemon) -> bool:
+    """It says so: not ready, and why."""
+    found = components(daemon).get("journal", {})
+    return not found.get("ready", True) and "full" in (found.get("reason") or "")
+
+
+async def until(daemon: Daemon, condition: Any, *, timeout_s: float = 30.0) -> None:
+    await asyncio.to_thread(daemon.wait, condition, timeout_s=timeout_s)
+
+
+async def test_somebody_else_fills_the_disk_and_makes_room_again(
+    tmp_path: Path, small_disk: Path, make_daemon: Make
+) -> None:
+    """Retention may delete nothing here: the gateway waits, and says so."""
+    port = free_port()
+    path = config(tmp_path, connections=listening(port), stations=STATION)
+    journal(path, path=f'"{small_disk}/journal.db"', ballast='"4MB"')
+    daemon = make_daemon(path)
+    await asyncio.to_thread(daemon.start)
+    ballast = small_disk / "journal.db.ballast"
+    assert ballast.stat().st_blocks * 512 >= 4_000_000
+    load = AmqpLoad(filler=FILLER)
+    with Follower(daemon) as follower:
+        async with load.connected(port):
+            await load.put(100)
+            await load.drained()
+            other = fill(small_disk, leave=MEGABYTE)
+            await load.put(1000)
+            await until(daemon, lambda: is_full(daemon))
+            assert daemon.status("/healthz") == 200
+            assert components(daemon)["journal"]["state"] == "stalled"
+            assert daemon.metric("lineside_journal_stalled_seconds") > 0
+            assert not ballast.exists()  # given up, and not enough
+            # What was accepted is what is stored, no more: nothing is acknowledged while nothing is written.
+            await until(daemon, lambda: len(load.taken) == len(stored(daemon)))
+            waiting = len(load.taken)
+            attempts = daemon.metric("lineside_journal_stalled_seconds") + 1.0  # ten more attempts to commit
+            await until(daemon, lambda: daemon.metric("lineside_journal_stalled_seconds") > attempts)
+            assert 100 < len(load.taken) == waiting < 1100
+            check_once(stored(daemon), range(waiting))  # and readers go on reading
+            other.unlink()
+            await until(daemon, lambda: daemon.status("/readyz") == 200)
+            await load.drained()
+        assert load.taken == list(range(1100))
+        check_once(stored(daemon), range(1100))
+        follower.wait(daemon, lambda: len(follower.seen) == 1100)
+        follower.check(range(1100))
+    assert daemon.log().count("nothing can be committed") == 1
+    assert daemon.log().count("commits go on after") == 1
+    assert daemon.get("/quarantine")["quarantine"] == []
+    assert daemon.stop() == 0
+
+
+async def test_killed_and_started_on_a_full_disk(tmp_path: Path, small_disk: Path, make_daemon: Make) -> None:
+    """What was acknowledged before is still there, and what was not comes when there is room."""
+    port = free_port()
+    path = config(tmp_path, connections=listening(port), stations=STATION)
+    journal(path, path=f'"{small_disk}/journal.db"', ballast='"4MB"')
+    daemon = make_daemon(path)
+    await asyncio.to_thread(daemon.start)
+    load = AmqpLoad(filler=FILLER)
+    async with load.connected(port):
+        await load.put(100)
+        await load.drained()
+        other = fill(small_disk, leave=MEGABYTE)
+        await load.put(400)
+        await until(daemon, lambda: is_full(daemon))
+        await asyncio.to_thread(daemon.kill)
+        taken = len(load.taken)
+        assert 100 <= taken < 500
+        other.unlink()
+        await asyncio.to_thread(daemon.start)
+        await load.drained()
+    check_once(stored(daemon), range(500))
+
+
+@pytest.mark.mosquitto
+def test_retention_makes_room(tmp_path: Path, small_disk: Path, mosquitto: Mosquitto, make_daemon: Make) -> None:
+    """The journal itself fills the disk. Retention, which looks far too rarely here, is run because of that: the ballast
+    gives it the room it needs. A subscriber that follows gets everything, each once."""
+    topic = mosquitto.name("full")
+    path = config(
+        tmp_path,
+        connections=over_mqtt(mosquitto, topic),
+        stations=STATION,
+        extra="retention_check_s = 86400\n",
+    )
+    journal(path, path=f'"{small_disk}/journal.db"', ballast='"8MB"', retention='{ bytes = "12MB" }')
+    daemon = make_daemon(path)
+    daemon.start()
+    daemon.wait(lambda: daemon.metric("lineside_link_up") == 1)
+    chunk, count = 200, 6000  # 120 MB, more than twice the disk
+    with Follower(daemon) as follower:
+        for first in range(0, count, chunk):
+            numbers = range(first, first + chunk)
+            mosquitto.publish(topic, [numbered(number, filler=FILLER) for number in numbers])
+            follower.wait(daemon, lambda first=first: len(follower.seen) == first + chunk)  # type: ignore[misc]
+        follower.check(range(count))
+    full = daemon.whole_log().count("nothing can be committed")
+    assert full == daemon.whole_log().count("commits go on after") >= 2
+    assert "full" in daemon.whole_log()
+    assert daemon.status("/readyz") == 200
+    left = [number_of(event) for event in daemon.events()]
+    assert left == list(range(left[0], count))  # the newest, without a hole
+    assert 0 < left[0]
+    assert daemon.get("/quarantine")["quarantine"] == []
+    with suppress(FileNotFoundError):
+        print(f"{full} times full, {len(left)} events left, ballast {(small_disk / 'journal.db.ballast').stat().st_size}")
+    assert daemon.stop() == 0
