@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.core.frame import Delivery, Frame, Notice
 from gateway.core.observation import Observation
@@ -53,3 +53,11 @@ class Adapter(Protocol):
         Parts that cannot be understood come as `Unreadable` among the rest; DecodeError is for the whole frame.
         May run on another thread than the event loop.
         """
+
+
+@runtime_checkable
+class Gatekeeper(Protocol):
+    """An adapter that machines connect to. refused: how many it did not let in since the start, by reason."""
+
+    @property
+    def refused(self) -> Mapping[str, int]: ...

@@ -38,6 +38,9 @@ class Telemetry:
         )
         self.connects = counter("connects", "Connections made", _SOURCE)
         self.connect_failures = counter("connect_failures", "Attempts to connect that failed", _SOURCE)
+        self.connections_refused = counter(
+            "connections_refused", "Machines that our listener did not let in", (*_SOURCE, "reason")
+        )
         self.link_up = gauge("link_up", "1 while connected", _SOURCE)
         self.queue_frames = gauge("queue_frames", "Frames read and not yet committed", ("source",))
         self.queue_bytes = gauge("queue_bytes", "Bytes read and not yet committed", ("source",))

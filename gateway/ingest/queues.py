@@ -14,7 +14,6 @@ from gateway.core.times import Micros
 from gateway.ingest.acks import Ticket
 from gateway.journal.transaction import Transaction
 
-
 _KEPT = 1_000
 """Queues that are kept although nothing is in them."""
 

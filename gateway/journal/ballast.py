@@ -21,10 +21,10 @@ class Ballast:
         self._present = False
         self._next = 0.0
 
-    def fill(self, *, now: bool = False) -> None:
+    def fill(self, *, now: bool = False, spare: bool = True) -> None:
         """Make the file when it is missing and the disk has twice its size to spare; looks every `check_s`.
 
-        `now`: take the space back that was just released, if it is still there.
+        now: look at once. spare: False when the space that was just released is wanted back, if it is still there.
         """
         if self._size == 0 or self._present or (time.monotonic() < self._next and not now):
             return
@@ -34,7 +34,7 @@ class Ballast:
                 self._present = True
                 return
             disk = os.statvfs(self._path.parent)
-            if disk.f_bavail * disk.f_frsize < (1 if now else 2) * self._size:
+            if disk.f_bavail * disk.f_frsize < (2 if spare else 1) * self._size:
                 return
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._size)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from gateway.core import times
 
 _DAY = 86_400_000_000
+_MANY, _FEW = 2000, 250
+"""Pages handed back to the disk at one time. Each may have to be moved, through the WAL: on a full disk that is short."""
 
 
 class RetentionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,16 +34,25 @@ class Retention:
         self._limits = limits
         self._next = 0.0
 
-    def step(self, connection: Connection, *, full: bool = False) -> bool:
-        """Delete one portion if one is due (with `full`: all that is due). True when something was deleted."""
+    def step(
+        self, connection: Connection, *, full: bool = False, between: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Delete one portion if one is due (with `full`: all that is due). True when something was deleted.
+
+        between: called after every transaction of this, where there is little room for the next.
+        """
         if not full and time.monotonic() < self._next:
             return False
         deleted = False
         while self._events(connection) or self._keys(connection):
             deleted = True
-            self._shrink(connection)
             if not full:
+                self._shrink(connection, pages=_MANY)
                 return True
+            between()
+            while connection.exec_driver_sql("PRAGMA freelist_count").scalar_one():
+                self._shrink(connection, pages=_FEW)
+                between()
         self._next = time.monotonic() + self._limits.check_s
         return deleted
 
@@ -92,12 +105,14 @@ class Retention:
         connection.exec_driver_sql("COMMIT")
         return True
 
-    def _shrink(self, connection: Connection) -> None:
+    def _shrink(self, connection: Connection, *, pages: int) -> None:
         # This pragma frees one page per step and returns no row that SQLAlchemy could wait for: step it by hand.
         cursor = connection.connection.cursor()
         try:
-            cursor.execute("PRAGMA incremental_vacuum(2000)")
+            cursor.execute(f"PRAGMA incremental_vacuum({pages})")
             cursor.fetchall()
+        except connection.dialect.loaded_dbapi.Error as error:  # as SQLAlchemy would have raised it
+            raise OperationalError("PRAGMA incremental_vacuum", None, error) from error
         finally:
             cursor.close()
 

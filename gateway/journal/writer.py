@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -97,8 +98,11 @@ class Writer:
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), settings.ballast_bytes)
         self._retention = Retention(settings.retention)
         self._refusals = 0  # of one item, in a row
+        # On a full disk the ballast must have room for what the WAL holds, or there is no way to empty it.
+        self._checkpoint_bytes = min(settings.checkpoint_bytes, settings.ballast_bytes // 4 or settings.checkpoint_bytes)
         self._unmerged = 0  # about how many bytes the WAL holds that are not in the file yet
         self._truncate_after = 0.0
+        self._put_off = False  # maintenance failed last time, and was told of
 
     @property
     def place(self) -> Place:
@@ -248,14 +252,31 @@ class Writer:
             self.stall = None
 
     def _make_room(self) -> None:
-        """On a full disk: give up the ballast, then delete what retention allows and hand the space back."""
+        """On a full disk: give up the ballast, then delete what retention allows and hand the space back.
+
+        The WAL is emptied first and after every portion: what deleting writes must fit beside it.
+        """
         self._ballast.release()
+        self._names.clear()
+        deleted = False
+        try:
+            self._empty_wal()
+            deleted = self._retention.step(self._open, full=True, between=self._empty_wal)
+        except DatabaseError:
+            self._roll_back_quietly()
+        # Where there was nothing to delete it is kept for when there is; else it needs more room than this.
+        self._ballast.fill(now=True, spare=deleted)
+
+    def _empty_wal(self) -> None:
+        """Where there is room for what it holds: a checkpoint that gets stuck half way would only take the ballast's."""
+        pages = self._open.exec_driver_sql("PRAGMA page_count").scalar_one()
+        size = self._open.exec_driver_sql("PRAGMA page_size").scalar_one()
+        disk = os.statvfs(self.path.parent)
+        if pages * size - self.path.stat().st_size > disk.f_bavail * disk.f_frsize:
+            return
         with contextlib.suppress(DatabaseError):
-            if self._retention.step(self._open, full=True):
-                self._names.clear()
-            else:
-                self._ballast.fill(now=True)  # nothing to delete yet: keep it for when there is
             self._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+            self._unmerged = 0
 
     # -- between batches
 
@@ -264,14 +285,17 @@ class Writer:
             self._checkpoint()
             if self._retention.step(self._open):
                 self._names.clear()
+            self._put_off = False
         except DatabaseError as error:
             self._roll_back_quietly()
-            log.warning("maintenance of the journal is put off: %s", error.orig)
+            if not self._put_off:
+                log.warning("maintenance of the journal is put off: %s", error.orig)
+            self._put_off = True
         if self.stall is None:
             self._ballast.fill()
 
     def _checkpoint(self) -> None:
-        if self._unmerged < self.settings.checkpoint_bytes:
+        if self._unmerged < self._checkpoint_bytes:
             return
         size = self.path.with_name(self.path.name + "-wal").stat().st_size
         if size > self.settings.truncate_bytes and time.monotonic() > self._truncate_after:

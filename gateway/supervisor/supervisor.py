@@ -6,10 +6,11 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from gateway.core import times
-from gateway.core.adapter import Adapter, Basis
+from gateway.core.adapter import Adapter, Basis, Gatekeeper
 from gateway.core.errors import NotConnected, SourceEnded
 from gateway.core.frame import Notice, NoticeKind
 from gateway.core.telemetry import Telemetry
@@ -43,6 +44,7 @@ class Supervisor:
         self._telemetry = telemetry
         self._settings = settings
         self._draw = draw
+        self._refused: Counter[tuple[str, str]] = Counter()
         self.links: dict[str, Link] = {
             adapter.name: Link(
                 adapter.name,
@@ -162,6 +164,14 @@ class Supervisor:
 
     def refresh_metrics(self) -> None:
         """Bring the metrics up to date; the hot path only counts."""
+        for adapter in self._adapters:
+            if isinstance(adapter, Gatekeeper):
+                for reason, count in adapter.refused.items():
+                    known = self._refused[adapter.name, reason]
+                    self._telemetry.connections_refused.labels(adapter.name, adapter.protocol, reason).inc(
+                        count - known
+                    )
+                    self._refused[adapter.name, reason] = count
         for link in self.links.values():
             labels = (link.name, link.protocol)
             frames, octets = link.take_counts()

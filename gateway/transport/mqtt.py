@@ -138,16 +138,23 @@ class Session(asyncio.Protocol):
             if self._open:
                 self._talk.disconnect()
                 self._flush()
-            self._end("closed by us")
-            self.inbox.end("closed by us", discard=True)
-            transport.close()
-            async with asyncio.timeout(self.options.close_timeout_s):
-                await asyncio.shield(self._gone)
+                paused = self.inbox.paused
+                self._end("closed by us")
+                self.inbox.end("closed by us", discard=True)
+                # The broker closes when it has read that. If we closed first, with something of its on the way, its
+                # TCP would throw away what it has not read yet: our last acknowledgements.
+                if transport.can_write_eof():
+                    transport.write_eof()
+                if paused:
+                    transport.resume_reading()
+                async with asyncio.timeout(self.options.close_timeout_s):
+                    await asyncio.shield(self._gone)
         except TimeoutError:
             pass
         finally:
+            self._end("closed by us")
             transport.abort()
-        await self._gone
+        await asyncio.shield(self._gone)
 
     def _fail(self, what: str) -> None:
         """The connection is of no use any more, for this reason."""
@@ -191,6 +198,8 @@ class Session(asyncio.Protocol):
         that; a refusal then ends the connection when it is read. With QoS 0 the socket is always read, and what finds
         no room is dropped and told of.
         """
+        if self._error is not None:
+            raise self._lost()
         self.inbox.lossless = qos > 0
         granted: asyncio.Future[None] = self._loop.create_future()
         packet_id = self._talk.subscribe(filters, qos)

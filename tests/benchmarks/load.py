@@ -14,7 +14,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -140,21 +139,25 @@ def _follow(count: int, peer: socket.socket, send: Callable[[int, int], int], re
     print("ready", flush=True)
     peer.setblocking(False)
     sent = done = allowed = 0
+    stuck = False  # the receiver gives no more credit
     commands = b""
+    heard = [peer.fileno(), sys.stdin.fileno()]
     while done < count:
-        writable = [peer] if sent < min(allowed, count) else []
-        readable, writable, _ = select.select([peer, 0], writable, [])
-        if 0 in readable:
-            data = os.read(0, 4096)
+        wanted = [peer.fileno()] if sent < min(allowed, count) and not stuck else []
+        readable, writable, _ = select.select(heard, wanted, [])
+        if sys.stdin.fileno() in readable:
+            data = os.read(sys.stdin.fileno(), 4096)
             if not data:
                 return
             *lines, commands = (commands + data).split(b"\n")
             if lines:
                 allowed = int(lines[-1])
-        if peer in readable:
+        if peer.fileno() in readable:
             done = receive()
+            stuck = False
         if writable:
-            sent = send(sent, min(allowed, count))
+            before, sent = sent, send(sent, min(allowed, count))
+            stuck = sent == before
     print("done", flush=True)
 
 

@@ -39,9 +39,9 @@ class Took(NamedTuple):
 
 async def _ours(port: int, client_id: str, version: Any, count: int) -> Took:
     options = Options(host="127.0.0.1", port=port, client_id=client_id, version=version)
+    wall, cpu = perf_counter(), process_time()
     async with session(options) as made:
         await made.subscribe([TOPIC], 1)
-        wall, cpu = perf_counter(), process_time()
         left = count
         async for item in made.inbox:
             if isinstance(item, Delivery):
@@ -79,12 +79,12 @@ def by_paho(port: int, client_id: str, version: str, count: int) -> Took:
         left -= 1
 
     client.on_message = on_message
+    wall, cpu = perf_counter(), process_time()
     client.connect(
         "127.0.0.1", port, clean_start=False if five else paho.MQTT_CLEAN_START_FIRST_ONLY, properties=properties
     )
     client.subscribe(TOPIC, 1)
-    wall, cpu = perf_counter(), process_time()
-    while left:
+    while left > 0:
         client.loop(1.0)
     took = Took(perf_counter() - wall, process_time() - cpu)
     client.disconnect()
@@ -99,13 +99,15 @@ def raw(port: int, client_id: str, version: str, count: int) -> Took:
     more = b"\x08\x11\x00\x00\x0e\x10\x21\x01\xf4" if five else b""
     hello = b"\x00\x04MQTT" + (b"\x05" if five else b"\x04") + b"\x00\x00\x3c" + more
     hello += len(name).to_bytes(2, "big") + name
+    wall, cpu = perf_counter(), process_time()
     with socket.create_connection(("127.0.0.1", port)) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wall, cpu = perf_counter(), process_time()
         peer.sendall(bytes([0x10, len(hello)]) + hello)
         left, rest = count, b""
-        while left:
+        while left > 0:
             data = rest + peer.recv(1 << 18)
+            if len(data) == len(rest):
+                raise ConnectionError("the broker closed the connection")
             at, end, acks = 0, len(data), []
             while end - at > 4:
                 body, length, shift = at + 1, 0, 0
@@ -127,6 +129,8 @@ def raw(port: int, client_id: str, version: str, count: int) -> Took:
             peer.sendall(b"".join(acks))
         took = Took(perf_counter() - wall, process_time() - cpu)
         peer.sendall(b"\xe0\x00")
+        while peer.recv(1 << 18):  # until the broker has read all of ours
+            pass
         return took
 
 

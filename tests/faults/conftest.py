@@ -41,7 +41,7 @@ listen = "127.0.0.1:{port}"
 """
 
 
-def journal(path: Path, **settings: str | int) -> None:
+def journal(path: Path, /, **settings: str | int) -> None:
     """Change keys of `[journal]` in a configuration that `tests.daemon.config` wrote; values are TOML."""
     text = path.read_text("utf-8")
     head, table, tail = text.partition("[journal]\n")

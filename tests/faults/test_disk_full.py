@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +92,15 @@ async def test_somebody_else_fills_the_disk_and_makes_room_again(
             assert daemon.status("/healthz") == 200
             assert components(daemon)["journal"]["state"] == "stalled"
             assert daemon.metric("lineside_journal_stalled_seconds") > 0
-            assert not ballast.exists()  # given up, and not enough
-            # What was accepted is what is stored, no more: nothing is acknowledged while nothing is written.
-            await until(daemon, lambda: len(load.taken) == len(stored(daemon)))
-            waiting = len(load.taken)
-            attempts = daemon.metric("lineside_journal_stalled_seconds") + 1.0  # ten more attempts to commit
-            await until(daemon, lambda: daemon.metric("lineside_journal_stalled_seconds") > attempts)
-            assert 100 < len(load.taken) == waiting < 1100
-            check_once(stored(daemon), range(waiting))  # and readers go on reading
+            assert ballast.exists()  # it is for retention, which may delete nothing here
+            # Once smaller batches fit in no more either, nothing is stored and nothing accepted, try after try.
+            await until(daemon, lambda: daemon.metric("lineside_journal_stalled_seconds") > 0.5)
+            found, waiting = stored(daemon), len(load.taken)
+            check_once(found, range(len(found)))  # readers go on reading
+            await until(daemon, lambda: daemon.metric("lineside_journal_stalled_seconds") > 1.5)
+            assert stored(daemon) == found
+            assert len(load.taken) == waiting
+            assert 100 <= waiting <= len(found) < 1100
             other.unlink()
             await until(daemon, lambda: daemon.status("/readyz") == 200)
             await load.drained()
@@ -108,8 +108,7 @@ async def test_somebody_else_fills_the_disk_and_makes_room_again(
         check_once(stored(daemon), range(1100))
         follower.wait(daemon, lambda: len(follower.seen) == 1100)
         follower.check(range(1100))
-    assert daemon.log().count("nothing can be committed") == 1
-    assert daemon.log().count("commits go on after") == 1
+    assert daemon.whole_log().count("nothing can be committed") == daemon.whole_log().count("commits go on after") > 0
     assert daemon.get("/quarantine")["quarantine"] == []
     assert daemon.stop() == 0
 
@@ -167,6 +166,5 @@ def test_retention_makes_room(tmp_path: Path, small_disk: Path, mosquitto: Mosqu
     assert left == list(range(left[0], count))  # the newest, without a hole
     assert 0 < left[0]
     assert daemon.get("/quarantine")["quarantine"] == []
-    with suppress(FileNotFoundError):
-        print(f"{full} times full, {len(left)} events left, ballast {(small_disk / 'journal.db.ballast').stat().st_size}")
+    print(f"{full} times full, {len(left)} of {count} events left")
     assert daemon.stop() == 0

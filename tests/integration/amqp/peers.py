@@ -137,3 +137,41 @@ def install_rhea(cache: Path) -> Rhea:
                 pytest.fail(missing, pytrace=False)
             pytest.skip(missing)
     return Rhea(module)
+
+
+def engines(adapter: CfxAmqpAdapter) -> list[Any]:
+    assert adapter._listener is not None
+    return [connection.engine for connection in adapter._listener.connections if connection.engine is not None]
+
+
+async def raw(adapter: CfxAmqpAdapter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    assert adapter.port is not None
+    return await asyncio.open_connection("127.0.0.1", adapter.port)
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the other end closes."""
+    async with asyncio.timeout(20):
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+
+def unread(engine: Any) -> int:
+    """Bytes that proton holds for us, unread."""
+    return int(next(iter(engine.receivers.values())).link.session.incoming_bytes)
+
+
+def send_regardless(sender: Any, count: int) -> None:
+    """Deliveries with the bodies A, B, … as raw frames, whatever credit there is."""
+    frames = b""
+    for number in range(count):
+        # transfer: handle 0, delivery-id, one byte of delivery-tag, message-format 0, unsettled; then a Data section
+        body = (
+            bytes.fromhex("005314 c0 09 05 43 52") + bytes([number]) + b"\xa0\x01" + bytes([number + 65]) + b"\x43\x42"
+        )
+        payload = bytes.fromhex("005375a001") + bytes([number + 65])
+        size = 8 + len(body) + len(payload)
+        frames += size.to_bytes(4) + b"\x02\x00\x00\x00" + body + payload
+    sender.engine._owner._socket.write(frames)
