@@ -27,9 +27,9 @@ from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import Route, Station, Stations
 from gateway.journal.reader import Reader
 from gateway.journal.retention import RetentionLimits
-from gateway.journal.rows import uuid_text
-from gateway.journal.writer import Writer, WriterSettings
+from gateway.journal.writer import OpenGap, Writer, WriterSettings
 from gateway.requests import Endpoint, Requests
+from gateway.supervisor.links import close_forgotten
 from gateway.supervisor.settings import SupervisorSettings
 from gateway.supervisor.supervisor import Supervisor
 
@@ -84,10 +84,7 @@ class Gateway:
             supervisor = Supervisor(
                 self.adapters, ingest, self.telemetry, supervisor_settings(config), marks=self.writer.marks()
             )
-            for id_, source, station, cause in self.writer.open_gaps():
-                link, found = supervisor.links.get(source), self.stations.by_id.get(station or "")
-                if link is not None and found is not None:
-                    link.adopt_gap(found, uuid_text(id_), cause)
+            forgotten = self._adopt_gaps(supervisor)
             requests = Requests(ingest, self._endpoint())
             ingest.on_committed = requests.committed
             ingest.on_heard = supervisor.heard
@@ -103,15 +100,30 @@ class Gateway:
                 telemetry=self.telemetry,
                 retry=Retry(ingest, reader, {adapter.name: adapter for adapter in self.adapters}),
             )
-            await self._live(context, stop, ready)
+            await self._live(context, forgotten, stop, ready)
         finally:
             if reader is not None:
                 reader.close()
             self.writer.close()
 
-    async def _live(self, context: Context, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    def _adopt_gaps(self, supervisor: Supervisor) -> list[OpenGap]:
+        """Gaps that were open when the gateway last stopped go on; those of sources that are gone are returned."""
+        forgotten = []
+        for gap in self.writer.open_gaps():
+            link, station = supervisor.links.get(gap.source), self.stations.by_id.get(gap.station or "")
+            if link is not None and station is not None:
+                link.adopt_gap(station, gap.id, gap.cause)
+            else:
+                forgotten.append(gap)
+        return forgotten
+
+    async def _live(
+        self, context: Context, forgotten: list[OpenGap], stop: asyncio.Event, ready: Callable[[str], None]
+    ) -> None:
         ingest = context.ingest
         ingest.start()
+        for gap in forgotten:
+            close_forgotten(ingest, gap.id, source=gap.source, station=gap.station, cause=gap.cause, at=context.started)
         assert ingest.failed is not None
         http = context.http
 

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -36,11 +36,12 @@ def numbered(
     handle: str | None = HANDLE,
     unique_id: str | None = "",
     filler: int = 0,
-    **body: Any,
+    body: Mapping[str, object] | None = None,
 ) -> str:
     """An envelope on one line, its number in `PrimaryIdentifier`.
 
-    unique_id: a GUID of its own unless something else is given. filler: characters added to the body.
+    unique_id: a GUID of its own unless something else is given. filler: characters added to the body. body: fields
+    added to it.
     """
     content = {"$type": f"{NAME}, CFX", "PrimaryIdentifier": f"load-{number:07d}", "TransactionID": _guid(number, 2)}
     if filler:
@@ -54,7 +55,7 @@ def numbered(
             "Source": handle,
             "Target": None,
             "RequestID": None,
-            "MessageBody": content | body,
+            "MessageBody": content | dict(body or {}),
         },
         separators=(",", ":"),
     )
@@ -72,6 +73,11 @@ def number_of(event: dict[str, Any]) -> int:
 def stored(daemon: Daemon) -> Counter[int]:
     """How often each number is in the journal."""
     return Counter(number_of(event) for event in daemon.events())
+
+
+def wait_stored(daemon: Daemon, count: int, *, timeout_s: float = 30.0) -> None:
+    """Until so many different numbers are in the journal."""
+    daemon.wait(lambda: len(stored(daemon)) >= count, timeout_s=timeout_s)
 
 
 def check_once(found: Counter[int], wanted: Iterable[int]) -> None:
@@ -174,7 +180,9 @@ class AmqpLoad:
 
     def _taken(self, outgoing: Outgoing) -> None:
         if outgoing.name:
-            self.taken.append(int(json.loads(outgoing.payload)["MessageBody"]["PrimaryIdentifier"].removeprefix("load-")))
+            self.taken.append(
+                int(json.loads(outgoing.payload)["MessageBody"]["PrimaryIdentifier"].removeprefix("load-"))
+            )
 
     async def _pace(self, per_second: int) -> None:
         while True:
@@ -263,12 +271,12 @@ class Follower:
         if "id" in block:
             self._last = block["id"]
 
-    def wait(self, daemon: Daemon, condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
-        """Until it holds; fails when the follower has failed."""
+    def wait(self, daemon: Daemon, count: int, *, timeout_s: float = 30.0) -> None:
+        """Until so many different numbers have come; fails when the follower has failed."""
 
         def holds() -> bool:
             assert self.problem is None, self.problem
-            return condition()
+            return len(self.seen) >= count
 
         daemon.wait(holds, timeout_s=timeout_s)
 

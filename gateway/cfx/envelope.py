@@ -104,13 +104,24 @@ def _element(raw: bytes) -> CfxMessage | Unreadable:
         return Unreadable(raw=raw, reason=error.reason, detail=str(error))
 
 
-def _message(raw: bytes, text: bytes) -> CfxMessage:
+def _is_compact(text: bytes) -> bool:
+    """Whether there is surely no insignificant white space in it, if it is JSON at all.
+
+    The one space that the SDK writes is in `$type` (`CFX.Heartbeat, CFX`); outside of strings no JSON goes on with a C.
+    """
+    return text.count(b" ") == text.count(b", CFX") and not (b"\n" in text or b"\r" in text or b"\t" in text)
+
+
+def _minified(raw: bytes, text: bytes) -> bytes:
     try:
         minified = msgspec.json.format(text, indent=-1)
     except msgspec.DecodeError as error:
         raise bad_json(text, error) from error
-    if len(minified) == len(raw):
-        minified = raw
+    return raw if len(minified) == len(raw) else minified
+
+
+def _message(raw: bytes, text: bytes) -> CfxMessage:
+    minified = raw if text is raw and _is_compact(text) else _minified(raw, text)
     header, body = read_header(minified)
     name = header.MessageName
     timestamp = header.TimeStamp or None

@@ -219,6 +219,8 @@ def _with_primary(primary: str, found: _Found) -> _Found:
 
 
 def _resolve(found: _Found) -> tuple[UnitRef, ...]:
+    if len({unit for unit, _, role, _ in found if role is Role.UNIT}) == len(found):  # nothing is named twice
+        return tuple([UnitRef(unit, position, role, status) for unit, position, role, status in found])
     roles: dict[str, Role] = {}
     positions: dict[str, int] = {}
     for unit, position, role, _ in found:

@@ -34,9 +34,7 @@ class Retention:
         self._limits = limits
         self._next = 0.0
 
-    def step(
-        self, connection: Connection, *, full: bool = False, between: Callable[[], None] = lambda: None
-    ) -> bool:
+    def step(self, connection: Connection, *, full: bool = False, between: Callable[[], None] = lambda: None) -> bool:
         """Delete one portion if one is due (with `full`: all that is due). True when something was deleted.
 
         between: called after every transaction of this, where there is little room for the next.

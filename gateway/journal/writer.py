@@ -24,6 +24,7 @@ from gateway.journal.ballast import Ballast
 from gateway.journal.database import Synchronous, migrate, writer_engine
 from gateway.journal.lock import Lock
 from gateway.journal.retention import Retention, RetentionLimits
+from gateway.journal.rows import uuid_text
 from gateway.journal.transaction import Names, Transaction
 
 log = logging.getLogger("lineside.journal")
@@ -79,6 +80,13 @@ class Stall(msgspec.Struct, frozen=True):
     since: float
 
 
+class OpenGap(msgspec.Struct, frozen=True):
+    id: str
+    source: str
+    station: str | None
+    cause: str
+
+
 class Writer:
     """Owns the journal file. `open` before `run`; `run` is the body of the writer's thread until `stop`."""
 
@@ -99,7 +107,9 @@ class Writer:
         self._retention = Retention(settings.retention)
         self._refusals = 0  # of one item, in a row
         # On a full disk the ballast must have room for what the WAL holds, or there is no way to empty it.
-        self._checkpoint_bytes = min(settings.checkpoint_bytes, settings.ballast_bytes // 4 or settings.checkpoint_bytes)
+        self._checkpoint_bytes = min(
+            settings.checkpoint_bytes, settings.ballast_bytes // 4 or settings.checkpoint_bytes
+        )
         self._unmerged = 0  # about how many bytes the WAL holds that are not in the file yet
         self._truncate_after = 0.0
         self._put_off = False  # maintenance failed last time, and was told of
@@ -141,10 +151,10 @@ class Writer:
         rows = self._open.exec_driver_sql("SELECT source, at FROM source_mark")
         return dict(tuple(row) for row in rows)
 
-    def open_gaps(self) -> list[tuple[bytes, str, str | None, str]]:
-        """Gaps that were open when the journal was last written: (id, source, station, cause)."""
+    def open_gaps(self) -> list[OpenGap]:
+        """Gaps that were open when the journal was last written."""
         rows = self._open.exec_driver_sql('SELECT id, source, station, cause FROM gap WHERE "end" IS NULL')
-        return [(id_, source, station, cause) for id_, source, station, cause in rows]
+        return [OpenGap(uuid_text(id_), source, station, cause) for id_, source, station, cause in rows]
 
     @property
     def _open(self) -> Connection:

@@ -24,6 +24,25 @@ class LinkState(StrEnum):
     PROVEN = "proven"  # a frame came since
 
 
+def close_forgotten(ingest: Ingest, gap: str, *, source: str, station: str | None, cause: str, at: Micros) -> None:
+    """Close a gap that was open when the gateway last stopped and whose source is no longer configured."""
+
+    def effect(transaction: Transaction) -> None:
+        transaction.close_gap(gap, end=at, recovered="unknown")
+
+    body = {
+        "GapId": gap,
+        "State": "closed",
+        "Source": source,
+        "Cause": cause,
+        "Basis": None,
+        "Recovered": "unknown",
+        "To": rfc3339(at),
+    }
+    event = gateway_event("ObservationGap", body, at=at, key=f"{gap} closed", station=station)
+    ingest.store(source, "gateway", [event], effect=effect)
+
+
 class Sight:
     """Of one station through one connection: when it was last heard, and the gap that is open now."""
 

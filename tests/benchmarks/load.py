@@ -29,29 +29,37 @@ def handle(machine: int) -> str:
 
 
 def envelopes(count: int, *, seed: int = 1) -> list[bytes]:
-    """`count` envelopes of about 1 KB, as the SDK writes them: WorkStarted and WorkCompleted of panels of four boards.
+    """`count` envelopes of about 1 KB, as the SDK writes them: WorkStarted and WorkCompleted of panels of two boards.
 
-    Every UniqueID and unit is new, as in life; a transaction and its units come twice. The same seed gives the same.
+    Every UniqueID is new, and so are the boards of every second message. The same seed gives the same.
     """
     chance = random.Random(seed)
     start = datetime.now(UTC)
     made: list[bytes] = []
     for number in range(count):
-        board, machine = divmod(number // 2, MACHINES)
-        work = f"00000000-0000-4000-8000-{machine:04d}{board:08d}"
+        panel, machine = divmod(number // 2, MACHINES)
+        unique = UUID(int=chance.getrandbits(128), version=4)
+        stamp = (start + timedelta(milliseconds=number)).isoformat(timespec="microseconds")
         units = ",".join(
-            f'{{"UnitIdentifier":"PNL{machine}{board:07d}-{place}","PositionNumber":{place},"PositionName":"CIRCUIT{place}",'
-            '"X":50.45,"Y":80.66,"Z":null,"Rotation":90.0,"FlipX":false,"FlipY":false,"Status":"Pass"}'
-            for place in range(1, 5)
+            f'{{"UnitIdentifier":"PNL{machine}{panel:07d}-{place}","PositionNumber":{place},'
+            f'"PositionName":"CIRCUIT{place}","X":50.45,"Y":80.66,"Z":null,"Rotation":90.0,'
+            '"FlipX":false,"FlipY":false,"Status":"Pass"}'
+            for place in (1, 2)
         )
-        begin = number % 2 == 0
-        name = "CFX.Production.WorkStarted" if begin else "CFX.Production.WorkCompleted"
-        body = '"PrimaryIdentifier":null,"HermesIdentifier":null,"UnitCount":4,"Units":[' + units + "],"
-        body += '"Lane":1,"RecipeName":"Recipe1"' if begin else '"Result":"Completed","PerformanceImpacts":[]'
+        if number % 2 == 0:
+            name = "CFX.Production.WorkStarted"
+            more = (
+                '"Lane":1,"RecipeName":"CONTROLLER-MAINBOARD-TOP","Revision":"C.4","RelevantSurface":"PrimarySurface",'
+                '"WorkOrderIdentifier":{"WorkOrderId":"WO-2026-11-1000","Batch":"WO-2026-11-1000-B1"}'
+            )
+        else:
+            name = "CFX.Production.WorkCompleted"
+            more = '"Result":"Completed","PerformanceImpacts":[{"Cause":"AdditionalImageAcquisition","Duration":1.25}]'
         made.append(
-            f'{{"MessageName":"{name}","Version":"2.1","TimeStamp":"{(start + timedelta(milliseconds=number)).isoformat()}",'
-            f'"UniqueID":"{UUID(int=chance.getrandbits(128), version=4)}","Source":"{handle(machine)}","Target":null,'
-            f'"RequestID":null,"MessageBody":{{"$type":"{name}, CFX","TransactionID":"{work}",{body}}}}}'.encode()
+            f'{{"MessageName":"{name}","Version":"2.1","TimeStamp":"{stamp}","UniqueID":"{unique}",'
+            f'"Source":"{handle(machine)}","Target":null,"RequestID":null,"MessageBody":{{"$type":"{name}, CFX",'
+            f'"TransactionID":"00000000-0000-4000-8000-{machine:04d}{panel:08d}","PrimaryIdentifier":null,'
+            f'"HermesIdentifier":null,"UnitCount":2,"Units":[{units}],{more}}}}}'.encode()
         )
     return made
 

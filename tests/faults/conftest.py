@@ -48,7 +48,9 @@ def journal(path: Path, /, **settings: str | int) -> None:
     body, _, rest = tail.partition("\n\n")
     lines = {line.partition(" = ")[0]: line.partition(" = ")[2] for line in body.splitlines()}
     lines |= {key: str(value) for key, value in settings.items()}
-    path.write_text(head + table + "\n".join(f"{key} = {value}" for key, value in lines.items()) + "\n\n" + rest, "utf-8")
+    path.write_text(
+        head + table + "\n".join(f"{key} = {value}" for key, value in lines.items()) + "\n\n" + rest, "utf-8"
+    )
 
 
 Make = Callable[..., Daemon]

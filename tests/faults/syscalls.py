@@ -48,7 +48,21 @@ def strace(output: Path) -> list[str]:
     if probe.returncode != 0:
         pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
     names = ",".join((*SYNC, *WRITE, *READ))
-    return [program, "-D", "-f", "-yy", "-xx", "-s", "1000000", "-e", f"trace={names}", "-e", "signal=none", "-o", str(output)]
+    return [
+        program,
+        "-D",
+        "-f",
+        "-yy",
+        "-xx",
+        "-s",
+        "1000000",
+        "-e",
+        f"trace={names}",
+        "-e",
+        "signal=none",
+        "-o",
+        str(output),
+    ]
 
 
 def read_trace(path: Path, pid: int, *, timeout_s: float = 20.0) -> list[Call]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
 import threading
@@ -23,8 +24,10 @@ FEED = 400
 
 
 def seed() -> int:
-    """Printed by the test, so that a failure can be repeated."""
-    return secrets.randbits(32)
+    """Printed, so that LINESIDE_SEED can repeat a failure."""
+    number = int(os.environ.get("LINESIDE_SEED") or secrets.randbits(32))
+    print(f"LINESIDE_SEED={number}")
+    return number
 
 
 class Kills:
@@ -66,19 +69,17 @@ class Kills:
 @pytest.mark.mosquitto
 @pytest.mark.slow
 def test_mqtt(tmp_path: Path, mosquitto: Mosquitto, make_daemon: Make) -> None:
-    number = seed()
-    print(f"seed {number}")
     topic = mosquitto.name("kill")
     daemon = make_daemon(config(tmp_path, connections=over_mqtt(mosquitto, topic), stations=STATION))
     daemon.start()  # the subscription must be there before the first message
     daemon.kill()
     with Follower(daemon) as follower:
-        kills = Kills(daemon, random.Random(number), follower)
+        kills = Kills(daemon, random.Random(seed()), follower)
         with MqttLoad(mosquitto, topic, per_second=FEED) as load:
             kills.run()
             assert load.running
         daemon.start()
-        daemon.wait(lambda: len(follower.seen) >= len(load.numbers), timeout_s=20)
+        follower.wait(daemon, len(load.numbers))
         found = stored(daemon)
         print(f"{len(load.numbers)} messages, {kills}, {follower.resumed} resumptions")
         check_once(found, load.numbers)
@@ -90,13 +91,11 @@ def test_mqtt(tmp_path: Path, mosquitto: Mosquitto, make_daemon: Make) -> None:
 
 @pytest.mark.slow
 async def test_amqp_listener(tmp_path: Path, make_daemon: Make) -> None:
-    number = seed()
-    print(f"seed {number}")
     port = free_port()
     daemon = make_daemon(config(tmp_path, connections=listening(port), stations=STATION))
     load = AmqpLoad()
     with Follower(daemon) as follower:
-        kills = Kills(daemon, random.Random(number), follower)
+        kills = Kills(daemon, random.Random(seed()), follower)
         async with load.connected(port, per_second=FEED):
             await asyncio.to_thread(kills.run)
         taken = len(load.taken)  # a restart later it must have all that it has acknowledged, whatever else comes
@@ -106,7 +105,7 @@ async def test_amqp_listener(tmp_path: Path, make_daemon: Make) -> None:
         async with load.connected(port):
             await load.drained()
         assert load.taken == list(range(load.sent))
-        await asyncio.to_thread(daemon.wait, lambda: len(follower.seen) >= load.sent)
+        await asyncio.to_thread(follower.wait, daemon, load.sent)
         print(f"{load.sent} messages, {taken} taken at the last kill, {kills}, {follower.resumed} resumptions")
         check_once(await asyncio.to_thread(stored, daemon), range(load.sent))
         follower.check(range(load.sent))

@@ -15,7 +15,7 @@ import pytest
 
 from tests.daemon import Daemon, config
 from tests.faults.conftest import STATION, Make, listening, over_mqtt
-from tests.load import AmqpLoad, check_once, number_of, numbered, stored
+from tests.load import AmqpLoad, check_once, number_of, numbered, stored, wait_stored
 from tests.servers import free_port
 from tests.servers.mosquitto import Mosquitto
 
@@ -58,17 +58,21 @@ def test_ids_that_identify_nothing_lose_nothing(tmp_path: Path, mosquitto: Mosqu
     ]
     again = len(machines) * each  # its counter starts over every 20 messages
     lines += [
-        numbered(again + number, handle="Vendor.Model.again", unique_id=f"00000000-0000-4000-8000-{number % 20 + 1:012d}")
+        numbered(
+            again + number, handle="Vendor.Model.again", unique_id=f"00000000-0000-4000-8000-{number % 20 + 1:012d}"
+        )
         for number in range(each)
     ]
     mosquitto.publish(topic, lines)
-    daemon.wait(lambda: len(stored(daemon)) == len(lines))
+    wait_stored(daemon, len(lines))
     events = list(daemon.events())
     check_once(stored(daemon), range(len(lines)))
     assert len({event["id"] for event in events}) == len(lines)
     assert all(event["possible_copy_of"] is None for event in events)
     by_handle = Counter(event["handle"] for event in events)
-    assert by_handle == dict.fromkeys([*(f"Vendor.Model.{n}" for n in range(len(machines))), "Vendor.Model.again"], each)
+    assert by_handle == dict.fromkeys(
+        [*(f"Vendor.Model.{n}" for n in range(len(machines))), "Vendor.Model.again"], each
+    )
     # The first use of an id is at its word: all later ones of the constant and of the repeated ids are reuses.
     assert daemon.metric("lineside_ids_reused_total") == (each - 1) + (each - 20)
     assert daemon.metric("lineside_duplicates_total") == 0
@@ -136,13 +140,13 @@ def test_hostile_payloads_over_mqtt(tmp_path: Path, mosquitto: Mosquitto, make_d
     daemon = make_daemon(config(tmp_path, connections=over_mqtt(mosquitto, topic), stations=STATION))
     daemon.start()
     mosquitto.publish(topic, [numbered(0)])
-    daemon.wait(lambda: len(stored(daemon)) == 1)
+    wait_stored(daemon, 1)
     before = peak(daemon)
     cases = hostile()
     for number, (name, (payload, reason)) in enumerate(cases.items(), 1):
         mosquitto.publish(topic, payload)
         mosquitto.publish(topic, [numbered(number)])
-        daemon.wait(lambda number=number: len(stored(daemon)) == number + 1)  # type: ignore[misc]
+        wait_stored(daemon, number + 1)
         found = quarantine(daemon)
         assert len(found) == number, name
         entry = max(found, key=lambda entry: entry["id"])
@@ -195,9 +199,7 @@ def surrogate(number: int, field: str) -> str:
 
 
 @pytest.mark.mosquitto
-def test_what_the_database_cannot_hold_stops_nothing(
-    tmp_path: Path, mosquitto: Mosquitto, make_daemon: Make
-) -> None:
+def test_what_the_database_cannot_hold_stops_nothing(tmp_path: Path, mosquitto: Mosquitto, make_daemon: Make) -> None:
     """Half surrogates in the handle and in a unit's id are no text and go to quarantine; numbers beyond 64 bits are
     JSON, and stay in the body."""
     topic = mosquitto.name("refused")
@@ -210,7 +212,7 @@ def test_what_the_database_cannot_hold_stops_nothing(
         40: {"Lane": -(2**64)},
         50: {"Lane": 2**63, "StageSequence": 2**70},
     }
-    lines = [bad.get(number) or numbered(number, **huge.get(number, {})) for number in range(100)]
+    lines = [bad.get(number) or numbered(number, body=huge.get(number)) for number in range(100)]
     mosquitto.publish(topic, lines)
     daemon.wait(lambda: 99 in stored(daemon))
     check_once(stored(daemon), [number for number in range(100) if number not in bad])

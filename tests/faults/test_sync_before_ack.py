@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import proton
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from tests.daemon import config
 from tests.faults.conftest import STATION, Make, journal, listening, over_mqtt
 from tests.faults.syscalls import READ, SYNC, WRITE, Call, read_trace, strace, stream
-from tests.load import AmqpLoad, numbered, stored
+from tests.load import AmqpLoad, numbered, wait_stored
 from tests.servers import free_port
 from tests.servers.mosquitto import Mosquitto
 
@@ -99,7 +99,7 @@ def test_mqtt(tmp_path: Path, mosquitto: Mosquitto, make_daemon: Make, synchrono
     daemon.start(timeout_s=60)
     for first in range(0, COUNT, 3):
         mosquitto.publish(topic, [numbered(number) for number in range(first, first + 3)])
-        daemon.wait(lambda first=first: len(stored(daemon)) == first + 3)  # type: ignore[misc]
+        wait_stored(daemon, first + 3)
     assert daemon.stop() == 0
     trace = read_trace(output, daemon.pid)
     check(trace, list(acknowledged_by_mqtt(trace, mosquitto.port)), synchronous)
@@ -123,7 +123,7 @@ def performative(frame: bytes) -> tuple[int, list[object], bytes] | None:
     data = proton.Data()
     size = data.decode(body)
     data.next()
-    described = data.get_object()
+    described: Any = data.get_object()
     return int(described.descriptor), described.value, body[size:]
 
 

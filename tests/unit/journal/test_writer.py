@@ -302,7 +302,9 @@ def test_what_cannot_even_be_refused_ends_the_writer(tmp_path: Path) -> None:
             writer._store(feed, feed.take(0))
 
 
-def test_the_ballast_is_kept_for_when_there_is_something_to_delete(tmp_path: Path) -> None:
+def test_the_ballast_is_kept_for_when_there_is_something_to_delete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = WriterSettings(synchronous="normal", ballast_bytes=1 << 20, retention=RetentionLimits(bytes=1 << 30))
     with journal(tmp_path, settings) as writer:
         ballast = tmp_path / "j.db.ballast"
@@ -311,6 +313,10 @@ def test_the_ballast_is_kept_for_when_there_is_something_to_delete(tmp_path: Pat
         writer._make_room()
         assert ballast.exists()
         writer._retention = Retention(RetentionLimits(bytes=0))
+        during: list[bool] = []
+        monkeypatch.setattr(writer, "_empty_wal", lambda: during.append(ballast.exists()))
         writer._make_room()
-        assert not ballast.exists()
+        assert len(during) > 1, "before, and after each portion"
+        assert not any(during)
+        assert ballast.exists(), "there is room for it again"
         assert read(writer) == []

@@ -20,7 +20,7 @@ from gateway.core.observation import Facts
 from gateway.core.times import now
 from gateway.ingest.settings import IngestSettings
 from gateway.journal.filter import Choice, Filter
-from gateway.supervisor.links import LinkState
+from gateway.supervisor.links import LinkState, close_forgotten
 from gateway.supervisor.settings import SupervisorSettings
 from gateway.supervisor.supervisor import Supervisor
 from tests.build import HANDLE, Bench, bench, message, until
@@ -206,3 +206,33 @@ async def test_dropping_is_one_gap_however_much_is_dropped(tmp_path: Path) -> No
         (gap,) = await b.reader.gaps()
         assert (gap.cause, gap.recovered) == ("overflow", "no")
         assert gap.end is not None
+
+
+async def test_a_gap_goes_on_after_a_restart_and_ends_with_the_next_message(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b, supervised(b) as supervisor:
+        say(b, 1, facts=Facts(heartbeat_s=0.01))
+        await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].gap is not None)
+        await b.settled()
+    async with bench(tmp_path) as b:
+        (gap,) = b.writer.open_gaps()
+        async with supervised(b) as supervisor:
+            supervisor.links["broker"].adopt_gap(b.ingest.stations.by_id["L1.pnp1"], gap.id, gap.cause)
+            say(b, 2)
+            await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].heard is not None)
+            await b.settled()
+            first, *_ = await b.reader.gaps()
+            assert (first.id, first.recovered) == (gap.id, "unknown")
+
+
+async def test_a_gap_of_a_source_that_is_no_more_is_closed(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b, supervised(b) as supervisor:
+        say(b, 1, facts=Facts(heartbeat_s=0.01))
+        await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].gap is not None)
+        await b.settled()
+    async with bench(tmp_path) as b:
+        (gap,) = b.writer.open_gaps()
+        close_forgotten(b.ingest, gap.id, source="broker", station=gap.station, cause=gap.cause, at=now())
+        await b.settled()
+        (found,) = await b.reader.gaps()
+        assert (found.end is not None, found.recovered) == (True, "unknown")
+        assert (await bodies(b, "ObservationGap"))[-1]["State"] == "closed"
