@@ -153,11 +153,9 @@ class Requests:
 
     def _who(self, connection: str, fields: Mapping[str, Any]) -> Answer | None:
         wanted = fields.get("SupportedTopics")
-        topics = (
-            {topic.get("TopicName") for topic in wanted if isinstance(topic, dict)}
-            if isinstance(wanted, list)
-            else set()
-        )
+        entries = wanted if isinstance(wanted, list) else []
+        names = [entry.get("TopicName") for entry in entries if isinstance(entry, dict)]
+        topics = {name for name in names if isinstance(name, str)}
         known = topics & _topics().keys()
         kind = fields.get("SupportedTopicQueryType")
         if topics and ((kind in ("All", 0) and known != topics) or (kind in ("Any", 1) and not known)):

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.core.event import TimeQuality
 from gateway.core.observation import CfxMessage
-from gateway.core.times import Micros, from_datetime
+from gateway.core.times import FIRST, LAST, Micros, from_datetime
 
 _MINUTE = 60_000_000
 _WINDOW = 10  # minutes
@@ -74,6 +74,8 @@ def stamp(message: CfxMessage, received: Micros, zone: ZoneInfo, offset_ms: int 
         return Stamp(received, TimeQuality.GATEWAY, False)
     else:
         return Stamp(received, TimeQuality.SUSPECT, False)  # there is a stamp, but it is no date
+    if not FIRST <= time <= LAST:  # a zone moved it out of the years 1 to 9999: no date that anyone could read
+        return Stamp(received, TimeQuality.SUSPECT, False)
     if doubtful or time < _OLDEST or time > received + _DAY:
         return Stamp(time, TimeQuality.SUSPECT, True)
     if offset_ms is not None and abs(offset_ms) > SUSPECT_MS:

@@ -12,6 +12,10 @@ Micros = int
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+FIRST: Micros = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LAST: Micros = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""The years 1 to 9999: what RFC 3339 can write."""
+
 
 def now() -> Micros:
     """The wall clock. Only the edges call it: adapters when they receive, the supervisor when it ticks."""
@@ -20,15 +24,15 @@ def now() -> Micros:
 
 @lru_cache(maxsize=256)
 def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def rfc3339(at: Micros) -> str:
     """RFC 3339, UTC, always six fractional digits: `2026-11-20T12:44:33.943216Z`.
 
-    Raises OverflowError outside the years 1 to 9999.
+    What lies outside the years 1 to 9999 is written as the nearest instant inside, for a reader must never fail on it.
     """
-    seconds, micros = divmod(at, 1_000_000)
+    seconds, micros = divmod(min(max(at, FIRST), LAST), 1_000_000)
     return f"{_second(seconds)}.{micros:06d}Z"
 
 

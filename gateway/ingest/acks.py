@@ -45,6 +45,14 @@ class AckLine:
             self._room.clear()
         return ticket
 
+    def weigh(self, ticket: Ticket, size: int) -> None:
+        """Decoded it takes this much: what counts against the budget is what it holds of our memory."""
+        if size > ticket.size:
+            self.unacknowledged += size - ticket.size
+            ticket.size = size
+            if self.unacknowledged > self._budget and len(self._waiting) > 1:
+                self._room.clear()
+
     def leave(self, ticket: Ticket) -> None:
         """It is stored: acknowledge it and those behind it, as far as they are stored too."""
         ticket.done = True

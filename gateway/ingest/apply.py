@@ -187,9 +187,9 @@ class Stepper:
         transaction.quarantine(
             source=item.connection,
             station=station,
-            channel=printable(frame.channel),
+            channel=printable(frame.channel)[:500],
             reason=reason,
-            detail=printable(detail)[:2000],
+            detail=printable(detail)[:500],
             digest=blake2b(raw, digest_size=16).digest(),
             size=int(frame.meta.get("size", len(raw))),
             at=frame.received,

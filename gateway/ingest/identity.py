@@ -68,9 +68,11 @@ class Identities:
             return Identity(base, reused=reused)
         if redelivered:
             return Identity(None, reused=reused)
+        space = ids.namespace(owner)
         seen.repeats += 1
+        while self._lookup(again := ids.derived(space, base, str(seen.repeats))) is not None:
+            seen.repeats += 1  # counted before its memory was lost
         self._transaction.remember(base, seen, at)
-        again = ids.derived(ids.namespace(owner), base, str(seen.repeats))
         self._seen[again] = Seen(owner, message.digest)
         return Identity(again, possible_copy_of=base, reused=reused)
 

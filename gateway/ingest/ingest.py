@@ -28,6 +28,7 @@ from gateway.journal.writer import Writer
 log = logging.getLogger("lineside.ingest")
 
 Taken = tuple[Queue, Item]
+_PACKED = 4096
 
 
 class Ingest:
@@ -118,7 +119,7 @@ class Ingest:
         refusal = None
         observations: Sequence[Observation] = ()
         try:
-            if len(frame.payload) > self.settings.decode_aside_bytes:
+            if self._heavy(frame.payload):
                 assert self._loop is not None
                 observations = await self._loop.run_in_executor(self._aside, adapter.decode, frame)
             else:
@@ -131,6 +132,7 @@ class Ingest:
         size = len(frame.payload)
         for observation in observations:
             size += len(observation.raw)
+        line.weigh(ticket, size)
         item = Item(
             adapter.name,
             adapter.protocol,
@@ -155,6 +157,11 @@ class Ingest:
             self._telemetry.pauses.labels(adapter.name, adapter.protocol).inc()
             await line.room()
         return True
+
+    def _heavy(self, payload: bytes) -> bool:
+        """Whether decoding it would hold up the event loop. What is compressed may be a thousand times as large."""
+        packed = payload.startswith((b"\x1f\x8b", b"H4sI"))
+        return len(payload) > (_PACKED if packed else self.settings.decode_aside_bytes)
 
     def store(
         self,
@@ -192,7 +199,7 @@ class Ingest:
             delivery=delivery,
             observations=observations,
             effect=effect,
-            done=lambda events: stored.set_result(None),
+            done=lambda events: None if stored.done() else stored.set_result(None),
             stateless=True,
         )
         self._queues.put(self._queues.queue("gateway"), item)
@@ -247,16 +254,16 @@ class Ingest:
             if item.delivery is not None:
                 oldest = min(oldest, item.received)
                 if item.delivery.reply is not None and answer is not None:
-                    answer(item.connection, item.delivery, item.observations)
+                    _guarded(answer, item.connection, item.delivery, item.observations)
             if item.done is not None:
-                item.done(events)
+                _guarded(item.done, events)
         self._telemetry.ingest_seconds.observe((now - oldest) / 1e6)
         self._count(tally)
 
     def _count(self, tally: Tally) -> None:
         if self.on_heard is not None:
             for (connection, station), at in tally.heard.items():
-                self.on_heard(connection, station, at)
+                _guarded(self.on_heard, connection, station, at)
         metrics = self._telemetry
         metrics.journal_commits.inc()
         for labels, count in tally.stored.items():
@@ -271,6 +278,14 @@ class Ingest:
             metrics.quarantined.labels(*labels).inc(count)
         if tally.dropped:
             metrics.quarantine_dropped.inc(tally.dropped)
+
+
+def _guarded(call: Callable[..., None], *arguments: object) -> None:
+    """What one message leads to must not take the rest of its commit with it."""
+    try:
+        call(*arguments)
+    except Exception:
+        log.exception("after a commit")
 
 
 def _source(connection: str, observations: Sequence[Observation]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
@@ -43,9 +42,12 @@ class Ballast:
             log.warning("no ballast file beside the journal: %s", error)
             self.release()
 
-    def release(self) -> None:
-        """Give the space to whoever needs it now."""
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+    def release(self) -> bool:
+        """Give the space to whoever needs it now. False when there was none."""
         self._present = False
         self._next = time.monotonic() + self._check_s
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Self
 
 from gateway.core.errors import JournalBusy, JournalError
+
+log = logging.getLogger("lineside.journal")
 
 # Names of /proc/mounts on which SQLite's WAL cannot work: shared memory does not reach across the network.
 _NETWORK = frozenset(
@@ -84,10 +87,11 @@ class Lock:
 
     def describe(self, *, url: str | None) -> None:
         """Write who we are, for other commands to find our API."""
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(json.dumps({"pid": os.getpid(), "url": url}).encode())
-        self._file.flush()
+        try:
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), json.dumps({"pid": os.getpid(), "url": url}).encode())
+        except OSError as error:  # a full disk: the lock holds all the same
+            log.warning("the lock file does not say who we are: %s", error)
 
     def close(self) -> None:
         self._file.close()

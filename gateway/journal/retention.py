@@ -27,12 +27,19 @@ class RetentionLimits(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 500
 
 
+_KEY_BYTES = 150
+"""About what one remembered event id takes in the file, with its indexes."""
+_KEY_SHARE = 4
+"""Remembered ids may take the fourth part of the bytes: beyond it the oldest are forgotten before more history is."""
+
+
 class Retention:
     """Used on the writer's thread, between its transactions."""
 
     def __init__(self, limits: RetentionLimits) -> None:
         self._limits = limits
         self._next = 0.0
+        self._known_keys: int | None = None
 
     def step(self, connection: Connection, *, full: bool = False, between: Callable[[], None] = lambda: None) -> bool:
         """Delete one portion if one is due (with `full`: all that is due). True when something was deleted.
@@ -42,7 +49,7 @@ class Retention:
         if not full and time.monotonic() < self._next:
             return False
         deleted = False
-        while self._events(connection) or self._keys(connection):
+        while self._keys(connection) or self._events(connection):
             deleted = True
             if not full:
                 self._shrink(connection, pages=_MANY)
@@ -71,12 +78,14 @@ class Retention:
             last = max((seq for seq, received in oldest if received < cutoff), default=0)
         if last == 0:
             return False
+        keys = self._count_keys(connection)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        connection.exec_driver_sql(
+        remembered = connection.exec_driver_sql(
             "INSERT OR IGNORE INTO dedup SELECT e.id, coalesce(p.handle, p.station, ''), e.digest, e.received, 0, 0 "
             "FROM event e JOIN place p ON p.id = e.place WHERE e.seq <= ? AND e.received >= ? AND e.digest IS NOT NULL",
             (last, times.now() - int(limits.dedup_days * _DAY)),
         )
+        self._known_keys = keys + max(remembered.rowcount, 0)
         units = (
             connection.exec_driver_sql("SELECT DISTINCT unit FROM event_unit WHERE seq <= ?", (last,)).scalars().all()
         )
@@ -92,16 +101,30 @@ class Retention:
         return True
 
     def _keys(self, connection: Connection) -> bool:
-        cutoff = times.now() - int(self._limits.dedup_days * _DAY)
-        if connection.exec_driver_sql("SELECT 1 FROM dedup WHERE received < ? LIMIT 1", (cutoff,)).first() is None:
+        """Forget ids that are too old, or more than their share of the bytes; never one whose event is still there."""
+        limits = self._limits
+        cutoff = times.now() - int(limits.dedup_days * _DAY)
+        if limits.bytes is not None and self._count_keys(connection) * _KEY_BYTES > limits.bytes / _KEY_SHARE:
+            cutoff = times.LAST
+        found = connection.exec_driver_sql(
+            "SELECT d.id FROM dedup d WHERE d.received < ? AND NOT EXISTS (SELECT 1 FROM event e WHERE e.id = d.id) "
+            "ORDER BY d.received LIMIT ?",
+            (cutoff, limits.rows),
+        ).all()
+        if not found:
             return False
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         connection.exec_driver_sql(
-            "DELETE FROM dedup WHERE id IN (SELECT id FROM dedup WHERE received < ? LIMIT ?)",
-            (cutoff, self._limits.rows),
+            f"DELETE FROM dedup WHERE id IN ({','.join('?' * len(found))})", tuple(id_ for (id_,) in found)
         )
         connection.exec_driver_sql("COMMIT")
+        self._known_keys = self._count_keys(connection) - len(found)
         return True
+
+    def _count_keys(self, connection: Connection) -> int:
+        if self._known_keys is None:
+            self._known_keys = int(connection.exec_driver_sql("SELECT count(*) FROM dedup").scalar_one())
+        return self._known_keys
 
     def _shrink(self, connection: Connection, *, pages: int) -> None:
         # This pragma frees one page per step and returns no row that SQLAlchemy could wait for: step it by hand.
@@ -118,4 +141,6 @@ class Retention:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
         size = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
-        return int((pages - free) * size)
+        quarantined = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'quarantine_bytes'").scalar()
+        # Quarantine has a budget of its own: what fills it must not cost history.
+        return int((pages - free) * size) - int(quarantined or 0)

@@ -21,6 +21,10 @@ _ROWS = 256
 _KEPT_UNITS = 50_000
 
 
+_QUARANTINE_ROW = 1000
+"""About what a quarantined message takes in the file beside its bytes; its texts are cut to fit."""
+
+
 class Seen(msgspec.Struct, gc=False):
     """What the journal knows of an event id: who used it, for which content, how often it was kept.
 
@@ -198,7 +202,7 @@ class Transaction:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
             (source, station, channel, reason, detail, digest, size, at, at, raw),
         )
-        total = int(self._meta("quarantine_bytes") or 0) + len(raw)
+        total = int(self._meta("quarantine_bytes") or 0) + len(raw) + _QUARANTINE_ROW
         while total > self._quarantine_bytes:  # the oldest go first
             oldest = self._connection.exec_driver_sql(
                 "SELECT id, length(raw) FROM quarantine ORDER BY id LIMIT 1"
@@ -206,7 +210,7 @@ class Transaction:
             if oldest is None:
                 break
             self._connection.exec_driver_sql("DELETE FROM quarantine WHERE id = ?", (oldest[0],))
-            total -= oldest[1]
+            total -= oldest[1] + _QUARANTINE_ROW
             self.quarantine_dropped += 1
         self._connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES ('quarantine_bytes', ?)", (str(total),))
 
@@ -215,7 +219,7 @@ class Transaction:
         size = self._connection.exec_driver_sql(
             "DELETE FROM quarantine WHERE id = ? RETURNING length(raw)", (number,)
         ).scalar()
-        total = max(int(self._meta("quarantine_bytes") or 0) - (size or 0), 0)
+        total = max(int(self._meta("quarantine_bytes") or 0) - (0 if size is None else size + _QUARANTINE_ROW), 0)
         self._connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES ('quarantine_bytes', ?)", (str(total),))
 
     def _meta(self, key: str) -> str | None:

@@ -35,6 +35,9 @@ Item = TypeVar("Item")
 # What SQLite says about values; anything else from it (full, I/O, locked, damaged) is about the disk.
 _ABOUT_DATA = (DataError, IntegrityError, ProgrammingError, NotSupportedError)
 _MOST_REFUSALS = 3
+_TRUNCATE_AGAIN_S = 10.0
+_DELETED = 8 << 20
+"""About what one step of retention writes to the WAL."""
 
 
 class Feed(Protocol[Item]):
@@ -127,12 +130,13 @@ class Writer:
         """Take the data folder, migrate, learn the head. Raises JournalBusy, JournalError."""
         self._lock = Lock(self.path)
         try:
-            self._engine = writer_engine(self.path, synchronous=self.settings.synchronous)
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self.journal = migrate(self._connection, self.path)
-            head = self._connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'head'").scalar_one()
-            last = self._connection.exec_driver_sql("SELECT max(seq) FROM event").scalar()
-            self.head = max(int(head), last or 0)
+            try:
+                self._start()
+            except DatabaseError:
+                # Even opening takes a little room, for the index of the WAL: on a full disk the ballast has it.
+                if not self._ballast.release():
+                    raise
+                self._start()
         except DatabaseError as error:
             self.close()
             raise JournalError(f"cannot open the journal {self.path}: {error.orig}") from error
@@ -140,6 +144,16 @@ class Writer:
             self.close()
             raise
         self._ballast.fill()
+
+    def _start(self) -> None:
+        self._engine = writer_engine(self.path, synchronous=self.settings.synchronous)
+        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self.journal = migrate(self._connection, self.path)
+        head = self._connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'head'").scalar_one()
+        last = self._connection.exec_driver_sql("SELECT max(seq) FROM event").scalar()
+        self.head = max(int(head), last or 0)
+        # From here on only a checkpoint can be kept waiting, by a reader: commits must not wait for that.
+        self._connection.exec_driver_sql("PRAGMA busy_timeout=50").all()
 
     def states(self) -> dict[str, tuple[int, bytes]]:
         """Committed class state by station: (version, bytes)."""
@@ -262,15 +276,15 @@ class Writer:
             self.stall = None
 
     def _make_room(self) -> None:
-        """On a full disk: give up the ballast, then delete what retention allows and hand the space back.
+        """On a full disk: give up the ballast, delete what retention allows and hand the space back.
 
-        The WAL is emptied first and after every portion: what deleting writes must fit beside it.
+        The WAL is emptied before, and after every portion: what deleting writes must fit beside it.
         """
-        self._ballast.release()
         self._names.clear()
         deleted = False
         try:
             self._empty_wal()
+            self._ballast.release()
             deleted = self._retention.step(self._open, full=True, between=self._empty_wal)
         except DatabaseError:
             self._roll_back_quietly()
@@ -295,9 +309,11 @@ class Writer:
             self._checkpoint()
             if self._retention.step(self._open):
                 self._names.clear()
+                self._unmerged += _DELETED
             self._put_off = False
         except DatabaseError as error:
             self._roll_back_quietly()
+            self._names.clear()  # some of it may have happened
             if not self._put_off:
                 log.warning("maintenance of the journal is put off: %s", error.orig)
             self._put_off = True
@@ -309,9 +325,9 @@ class Writer:
             return
         size = self.path.with_name(self.path.name + "-wal").stat().st_size
         if size > self.settings.truncate_bytes and time.monotonic() > self._truncate_after:
-            # Needs a moment without readers; when there is none now, not again within the second.
-            self._truncate_after = time.monotonic() + 1.0
+            # Needs a moment without readers; when there is none now, not again soon.
             self._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+            self._truncate_after = time.monotonic() + _TRUNCATE_AGAIN_S
         else:
             self._open.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
         self._unmerged = 0

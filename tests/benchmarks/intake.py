@@ -8,6 +8,7 @@ the first commit seen to the last. Afterwards the journal has every message, and
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,10 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import median
+
+import msgspec
 
 from tests.benchmarks.baselines import COUNTER, CREDIT, REPORTED
 from tests.benchmarks.load import HOST, MACHINES, Load, handle, left_over, loaded, register
-from tests.benchmarks.row import Row, against, say
+from tests.benchmarks.row import Row, Target, against, say
 from tests.daemon import Daemon, config
 from tests.servers import free_port
 from tests.servers.mosquitto import Mosquitto
@@ -73,7 +77,7 @@ class Counted:
 
 
 @contextmanager
-def _gateway(folder: Path, connection: str) -> Iterator[None]:
+def _gateway(folder: Path, connection: str) -> Iterator[int]:
     stations = "\n".join(
         f'[[line.station]]\nname = "m{number}"\nclass = "pick_and_place"\n'
         f'source = {{ connection = "machines", handle = ["{handle(number)}"] }}'
@@ -83,7 +87,8 @@ def _gateway(folder: Path, connection: str) -> Iterator[None]:
     daemon = Daemon(path)
     try:
         daemon.start()
-        yield
+        assert daemon.process is not None
+        yield daemon.process.pid
         if daemon.stop() != 0:
             raise RuntimeError(daemon.log())
     finally:
@@ -91,7 +96,7 @@ def _gateway(folder: Path, connection: str) -> Iterator[None]:
 
 
 @contextmanager
-def _by_hand(name: str, *arguments: object) -> Iterator[None]:
+def _by_hand(name: str, *arguments: object) -> Iterator[int]:
     command = [sys.executable, "-m", "tests.benchmarks.baselines", name, *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -99,24 +104,38 @@ def _by_hand(name: str, *arguments: object) -> Iterator[None]:
         said = process.stdout.readline()
         if said != b"ready\n":
             raise RuntimeError(f"{name} said {said!r}")
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
         process.stdout.close()
 
 
-def _rate(progress: Progress, count: int, load: Load | None) -> float:
-    """Messages per second from the first that is done to the last."""
+class Took(msgspec.Struct, frozen=True):
+    """rate: messages per second. cpu_us: the receiver's processor time per message."""
+
+    rate: float
+    cpu_us: float
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _follow(pid: int, progress: Progress, count: int, load: Load | None) -> Took:
+    """From the first message that is done to the last."""
     deadline = time.monotonic() + _LONGEST_S
-    begun: tuple[float, int] | None = None
+    begun: tuple[float, int, float] | None = None
     allowed = 0
     while True:
         done, now = progress(), time.perf_counter()
         if begun is None and done:
-            begun = now, done
+            begun = now, done, cpu_s(pid)
         if begun is not None and done >= count:
-            return (done - begun[1]) / max(now - begun[0], 1e-9)
+            messages = max(done - begun[1], 1)
+            return Took(messages / max(now - begun[0], 1e-9), (cpu_s(pid) - begun[2]) / messages * 1e6)
         if load is not None and allowed < count:
             allowed = min(done + AHEAD, count)
             load.allow(allowed)
@@ -125,7 +144,7 @@ def _rate(progress: Progress, count: int, load: Load | None) -> float:
         time.sleep(0.005)
 
 
-def _mqtt(kind: str, broker: Mosquitto, count: int, *, live: bool) -> float:
+def _mqtt(kind: str, broker: Mosquitto, count: int, *, live: bool) -> Took:
     client, topic = broker.name("receiver"), broker.name("bench")
     register(broker.port, client, topic)
     with tempfile.TemporaryDirectory() as name, loaded("mqtt", broker.port, topic, count) as load:
@@ -143,16 +162,16 @@ def _mqtt(kind: str, broker: Mosquitto, count: int, *, live: bool) -> float:
         if not live:
             load.allow(count)
             load.wait()
-        with receiver:
-            rate = _rate(progress, count, load if live else None)
+        with receiver as pid:
+            took = _follow(pid, progress, count, load if live else None)
             if live:
                 load.wait()
             time.sleep(0.2)  # the last acknowledgements are on their way
         _check(progress(), count, left_over(broker.port, client))
-        return progress.rate() if isinstance(progress, Counted) else rate
+        return Took(progress.rate(), took.cpu_us) if isinstance(progress, Counted) else took
 
 
-def _amqp(kind: str, count: int) -> float:
+def _amqp(kind: str, count: int) -> Took:
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         path = folder / ("count" if kind == "amqp-container" else "journal.db")
@@ -161,11 +180,11 @@ def _amqp(kind: str, count: int) -> float:
             receiver = _gateway(folder, f'protocol = "cfx-amqp"\nlisten = "{HOST}:{port}"\ncredit = {CREDIT}\n')
         else:
             receiver = _by_hand(kind, port, path)
-        with receiver, loaded("amqp", port, count) as load:
-            rate = _rate(progress, count, load)
+        with receiver as pid, loaded("amqp", port, count) as load:
+            took = _follow(pid, progress, count, load)
             load.wait()  # every one was accepted
         _check(progress(), count, 0)
-        return progress.rate() if isinstance(progress, Counted) else rate
+        return Took(progress.rate(), took.cpu_us) if isinstance(progress, Counted) else took
 
 
 def _check(done: int, count: int, unacknowledged: int) -> None:
@@ -183,27 +202,15 @@ def mqtt(pairs: int, count: int) -> list[Row]:
             for live in (True, False):
                 way = "live" if live else "backlog"
                 kinds = ["gateway", "mqtt", "mqtt-raw"]
-                rates: dict[str, list[float]] = {kind: [] for kind in kinds}
+                took: dict[str, list[Took]] = {kind: [] for kind in kinds}
                 for pair in range(pairs):
                     for kind in kinds:
-                        rates[kind].append(_mqtt(kind, broker, count, live=live))
-                    say(f"mqtt {way} {pair + 1}/{pairs}: " + _latest(rates))
+                        took[kind].append(_mqtt(kind, broker, count, live=live))
+                    say(f"mqtt {way} {pair + 1}/{pairs}: " + _latest(took))
                     kinds.reverse()  # nobody always goes first
                 what = f"CFX/MQTT QoS 1 to journal and PUBACK, {way}"
-                mine = rates["gateway"]
-                rows.append(
-                    against(
-                        what,
-                        mine,
-                        rates["mqtt"],
-                        names=("gateway", "paho by hand"),
-                        target=("at least", 0.7),
-                        reported=REPORTED["mqtt"],
-                    )
-                )
-                rows.append(
-                    against(what, mine, rates["mqtt-raw"], names=("gateway", "only acknowledging"), target=None)
-                )
+                rows.append(_row(what, took, "mqtt", "paho by hand", target=("at least", 0.7)))
+                rows.append(_row(what, took, "mqtt-raw", "only acknowledging", target=None, reported=live))
         finally:
             broker.stop()
     return rows
@@ -212,33 +219,36 @@ def mqtt(pairs: int, count: int) -> list[Row]:
 def amqp(pairs: int, count: int) -> list[Row]:
     """Point to point, next to proton's engine by hand and its Container, which stores nothing."""
     kinds = ["gateway", "amqp-engine", "amqp-container"]
-    rates: dict[str, list[float]] = {kind: [] for kind in kinds}
+    took: dict[str, list[Took]] = {kind: [] for kind in kinds}
     for pair in range(pairs):
         for kind in kinds:
-            rates[kind].append(_amqp(kind, count))
-        say(f"amqp {pair + 1}/{pairs}: " + _latest(rates))
+            took[kind].append(_amqp(kind, count))
+        say(f"amqp {pair + 1}/{pairs}: " + _latest(took))
         kinds.reverse()
     what = "CFX/AMQP point to point, accepted after commit"
-    mine = rates["gateway"]
     return [
-        against(
-            what,
-            mine,
-            rates["amqp-engine"],
-            names=("gateway", "proton engine by hand"),
-            target=("at least", 0.7),
-            reported=REPORTED["amqp-engine"],
-        ),
-        against(
-            what,
-            mine,
-            rates["amqp-container"],
-            names=("gateway", "proton Container, no commit"),
-            target=("above", 1.0),
-            reported=REPORTED["amqp-container"],
-        ),
+        _row(what, took, "amqp-engine", "proton engine by hand", target=("at least", 0.7)),
+        _row(what, took, "amqp-container", "proton Container, no commit", target=("above", 1.0)),
     ]
 
 
-def _latest(rates: dict[str, list[float]]) -> str:
-    return ", ".join(f"{kind} {found[-1]:,.0f}/s" for kind, found in sorted(rates.items()))
+def _row(
+    what: str, took: dict[str, list[Took]], other: str, name: str, *, target: Target, reported: bool = True
+) -> Row:
+    mine, theirs = took["gateway"], took[other]
+    cpu = [median(each.cpu_us for each in side) for side in (mine, theirs)]
+    return against(
+        what,
+        [each.rate for each in mine],
+        [each.rate for each in theirs],
+        names=("gateway", name),
+        target=target,
+        reported=REPORTED[other] if reported else None,
+        note=f"processor time per message: A {cpu[0]:.0f} µs, B {cpu[1]:.0f} µs",
+    )
+
+
+def _latest(took: dict[str, list[Took]]) -> str:
+    return ", ".join(
+        f"{kind} {found[-1].rate:,.0f}/s {found[-1].cpu_us:.0f} µs" for kind, found in sorted(took.items())
+    )

@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+Target = tuple[Literal["at least", "at most", "above", "below"], float] | None
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """values: one per pair (a ratio) or per run (a measure); the table shows their median and range.
@@ -22,7 +24,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     b: str
     values: tuple[float, ...]
     unit: str = ""
-    target: tuple[Literal["at least", "at most", "above", "below"], float] | None = None
+    target: Target = None
     reported: tuple[float, float] | None = None
     note: str = ""
 
@@ -72,7 +74,7 @@ def against(
     theirs: Sequence[float],
     *,
     names: tuple[str, str],
-    target: tuple[Literal["at least", "at most", "above", "below"], float] | None,
+    target: Target,
     reported: float | None = None,
     note: str = "",
 ) -> Row:

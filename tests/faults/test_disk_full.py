@@ -48,9 +48,10 @@ def free(folder: Path) -> int:
 
 def fill(folder: Path, *, leave: int) -> Path:
     """A file of somebody else's that takes all but so many bytes."""
-    path = folder / "somebody-elses.log"
+    path = folder / f"somebody-elses.{len(list(folder.iterdir()))}.log"
     with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free(folder) - leave)
+        if (size := free(folder) - leave) > 0:
+            os.posix_fallocate(file.fileno(), 0, size)
     return path
 
 
@@ -113,8 +114,9 @@ async def test_somebody_else_fills_the_disk_and_makes_room_again(
     assert daemon.stop() == 0
 
 
-async def test_killed_and_started_on_a_full_disk(tmp_path: Path, small_disk: Path, make_daemon: Make) -> None:
-    """What was acknowledged before is still there, and what was not comes when there is room."""
+@pytest.mark.parametrize("how", ["kill", "stop"])
+async def test_ended_and_started_on_a_full_disk(tmp_path: Path, small_disk: Path, make_daemon: Make, how: str) -> None:
+    """It comes up and says what is the matter; what was acknowledged is there, the rest comes when there is room."""
     port = free_port()
     path = config(tmp_path, connections=listening(port), stations=STATION)
     journal(path, path=f'"{small_disk}/journal.db"', ballast='"4MB"')
@@ -127,12 +129,17 @@ async def test_killed_and_started_on_a_full_disk(tmp_path: Path, small_disk: Pat
         other = fill(small_disk, leave=MEGABYTE)
         await load.put(400)
         await until(daemon, lambda: is_full(daemon))
-        await asyncio.to_thread(daemon.kill)
+        await asyncio.to_thread(getattr(daemon, how))
         taken = len(load.taken)
         assert 100 <= taken < 500
+        rest = fill(small_disk, leave=0)
+        daemon.launch()
+        await until(daemon, lambda: is_full(daemon))
+        assert not set(load.taken) - stored(daemon).keys()
         other.unlink()
-        await asyncio.to_thread(daemon.start)
+        rest.unlink()
         await load.drained()
+        await until(daemon, lambda: daemon.status("/readyz") == 200)
     check_once(stored(daemon), range(500))
 
 
