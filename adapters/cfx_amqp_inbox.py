@@ -61,6 +61,7 @@ class Inbox:
             message.reply if self._machines and message.can_reply else None,
             principal=principal.name,
             handles=principal.handles,
+            peer=(connection.peer or "") if self._machines else None,
         )
         self._put(_Item(delivery, connection, message))
 

@@ -35,6 +35,9 @@ from gateway.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("lineside")
 
+_DRAIN_S = 5.0
+"""Longest wait at the end for what was read to be stored and acknowledged."""
+
 VERSION = version("lineside")
 
 
@@ -151,6 +154,8 @@ class Gateway:
                 raise LinesideError(f"the journal's writer failed: {ingest.failed.result()}")
         finally:
             stopping.cancel()
+            if not ingest.failed.done():
+                await ingest.drain(_DRAIN_S)
             ingest.tail.close()
             for task in reversed(work.values()):
                 task.cancel()

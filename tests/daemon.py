@@ -29,6 +29,9 @@ def free_port() -> int:
 def config(folder: Path, *, connections: str, stations: str, extra: str = "") -> Path:
     """A configuration with quick retries, its journal and its API in `folder` and on a free port."""
     path = folder / "lineside.toml"
+    port = free_port()
+    while str(port) in connections:  # it is free until somebody listens, so it may have been drawn for those too
+        port = free_port()
     path.write_text(
         f"""
 [gateway]
@@ -40,7 +43,7 @@ path = "journal.db"
 ballast = 0
 
 [http]
-listen = "127.0.0.1:{free_port()}"
+listen = "127.0.0.1:{port}"
 
 [timing]
 retry_first_s = 0.05

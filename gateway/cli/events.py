@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlencode
 
-import msgspec
 import typer
 
+from gateway.cli import remote
 from gateway.cli.common import ConfigOption, configuration
 from gateway.core.errors import CursorGone, LinesideError
 from gateway.core.event import encode
@@ -56,7 +52,12 @@ def command(
     fields = {"line": line, "station": station, "message": message, "unit": unit, "origin": origin}
     running = owner(path)
     if running is not None:
-        lines = _from_api(str(running.get("url") or ""), fields, after, start, end, follow=follow)
+        url = str(running.get("url") or "")
+        if not url:
+            raise LinesideError("the gateway that owns this journal is still starting; try again")
+        query = [(name, value) for name, values in fields.items() for value in values]
+        query += [(name, value) for name, value in (("after", after), ("from", start), ("to", end)) if value]
+        lines = remote.follow(url, query) if follow else remote.export(url, query)
     elif follow:
         raise LinesideError(
             "no gateway runs on this journal, so there is nothing to follow; start it with `lineside run`"
@@ -72,47 +73,6 @@ def command(
                     sink.flush()
     except KeyboardInterrupt:
         return
-
-
-def _from_api(
-    url: str,
-    fields: Mapping[str, Sequence[str]],
-    after: str | None,
-    start: str | None,
-    end: str | None,
-    *,
-    follow: bool,
-) -> Iterator[bytes]:
-    if not url:
-        raise LinesideError("the gateway that owns this journal is still starting; try again")
-    query = [(name, value) for name, values in fields.items() for value in values]
-    query += [(name, value) for name, value in (("after", after), ("from", start), ("to", end)) if value is not None]
-    path = "/api/v1/events/stream" if follow else "/api/v1/events"
-    request = urllib.request.Request(f"{url}{path}?{urlencode(query)}")
-    request.add_header("Accept", "text/event-stream" if follow else "application/x-ndjson")
-    if token := os.environ.get("LINESIDE_TOKEN"):
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request) as answer:
-            for text in answer:
-                if not follow:
-                    if not text.startswith(b'{"next":'):
-                        yield text.rstrip(b"\r\n")
-                elif text.startswith(b"data: "):
-                    yield text[6:].rstrip(b"\r\n")
-    except urllib.error.HTTPError as error:
-        raise LinesideError(_problem(error.read())) from error
-    except (urllib.error.URLError, OSError) as error:
-        raise LinesideError(f"the gateway at {url} does not answer: {error}") from error
-
-
-def _problem(body: bytes) -> str:
-    """What an application/problem+json body says."""
-    try:
-        problem = msgspec.json.decode(body)
-        return f"{problem.get('title')}: {problem.get('detail')}"
-    except (msgspec.DecodeError, AttributeError):
-        return body.decode("utf-8", "replace")[:500]
 
 
 def _from_file(

@@ -45,11 +45,12 @@ class Delivery:
         does not fit into the queue is dropped as a gap instead of pausing the peer.
     principal: who the peer proved to be (user or certificate name), None where it did not.
     handles: the CFX handles that principal may speak for; empty means any.
+    peer: which machine's connection it came over, as in notices, where a link serves several.
 
     ack and reply stand beside the frame, so that a replayed frame can neither acknowledge nor answer.
     """
 
-    __slots__ = ("ack", "acknowledged", "frame", "handles", "principal", "reply")
+    __slots__ = ("ack", "acknowledged", "frame", "handles", "peer", "principal", "reply")
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Delivery:
         acknowledged: bool = True,
         principal: str | None = None,
         handles: frozenset[str] = frozenset(),
+        peer: str | None = None,
     ) -> None:
         self.frame = frame
         self.ack = ack
@@ -67,6 +69,7 @@ class Delivery:
         self.acknowledged = acknowledged
         self.principal = principal
         self.handles = handles
+        self.peer = peer
 
 
 class NoticeKind(StrEnum):

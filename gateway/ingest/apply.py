@@ -33,7 +33,7 @@ class Tally:
         self.reused: Counter[tuple[str, str, str]] = Counter()
         self.copies: Counter[tuple[str, str, str]] = Counter()
         self.quarantined: Counter[tuple[str, str, str]] = Counter()
-        self.heard: dict[tuple[str, str], Micros] = {}
+        self.heard: dict[tuple[str, str, str | None], Micros] = {}
         self.dropped = 0
 
 
@@ -113,7 +113,7 @@ class Stepper:
             self._quarantine(transaction, item, None, error.reason, str(error), message.raw)
             return
         labels = (station.id, item.connection, item.protocol)
-        self.tally.heard[item.connection, station.id] = frame.received
+        self.tally.heard[item.connection, station.id, delivery.peer] = frame.received
         identity = identities.settle(
             message, message.source or station.id, redelivered=frame.redelivered, at=frame.received
         )

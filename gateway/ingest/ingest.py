@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,8 @@ class Ingest:
     """Between the connections (event loop) and the journal (the writer's thread, which this starts and stops).
 
     on_committed: called on the event loop with every delivery that can be answered, once it is stored and acknowledged;
-    the request module answers there. on_heard: called once per commit for each station that was heard.
+    the request module answers there. on_heard: called once per commit for each station that was
+    heard, with its connection, the peer it spoke through, and when.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Ingest:
         self.stepper = Stepper(stations, states, payload_cap=payload_cap)
         self.tail = Tail(writer.place, writer.head)
         self.on_committed: Callable[[str, Delivery, Sequence[Observation]], None] | None = None
-        self.on_heard: Callable[[str, str, Micros], None] | None = None
+        self.on_heard: Callable[[str, str, str | None, Micros], None] | None = None
         self._queues = Queues(
             frames=settings.queue_frames,
             size=settings.queue_bytes,
@@ -66,6 +68,8 @@ class Ingest:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self.lines: dict[str, AckLine] = {}
+        self._held: asyncio.Event | None = None
+        self._idle = asyncio.Event()
         self.failed: asyncio.Future[BaseException] | None = None
         """Resolves if the writer's thread ends by itself: nothing more can be stored."""
 
@@ -104,6 +108,20 @@ class Ingest:
         self._aside.shutdown(wait=False)
         self.tail.close()
 
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more deliveries, and wait until those taken are committed and acknowledged, at most this long.
+
+        Before the connections are closed: what is acknowledged now, no machine has to send again.
+        """
+        self._held = asyncio.Event()
+        if self._pending():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._idle.wait()
+
+    def _pending(self) -> bool:
+        return any(frames for frames, _ in self._queues.depth().values())
+
     def line(self, connection: str) -> AckLine:
         """A fresh acknowledgement line for a new connection instance."""
         line = self.lines[connection] = AckLine(self.settings.unacknowledged_bytes)
@@ -114,6 +132,8 @@ class Ingest:
     async def offer(self, adapter: Adapter, line: AckLine, delivery: Delivery) -> bool:
         """Take one delivery: decode, find its queue, wait for room there. False when it was dropped, which happens only
         to transports that cannot wait (`delivery.acknowledged` is False) and is a gap."""
+        if self._held is not None:
+            await self._held.wait()
         frame = delivery.frame
         ticket = line.join(delivery)
         refusal = None
@@ -247,6 +267,8 @@ class Ingest:
             self._queues.settle(queue, item.size)
             if item.ticket is not None:
                 item.ticket.line.leave(item.ticket)
+        if self._held is not None and not self._pending():
+            self._idle.set()
         self.tail.publish(list(events))
         answer = self.on_committed
         oldest = now
@@ -262,8 +284,8 @@ class Ingest:
 
     def _count(self, tally: Tally) -> None:
         if self.on_heard is not None:
-            for (connection, station), at in tally.heard.items():
-                _guarded(self.on_heard, connection, station, at)
+            for (connection, station, peer), at in tally.heard.items():
+                _guarded(self.on_heard, connection, station, peer, at)
         metrics = self._telemetry
         metrics.journal_commits.inc()
         for labels, count in tally.stored.items():

@@ -43,15 +43,25 @@ def close_forgotten(ingest: Ingest, gap: str, *, source: str, station: str | Non
     ingest.store(source, "gateway", [event], effect=effect)
 
 
-class Sight:
-    """Of one station through one connection: when it was last heard, and the gap that is open now."""
+_PEERS = 1_000
 
-    __slots__ = ("cause", "gap", "heard", "heard_clock", "peer", "station")
+
+class Sight:
+    """Of one station through one connection: when it was last heard, and the gap that is open now.
+
+    present: since when it could be heard, where its own connection tells. lost: when we knew of the open gap. The
+    clocks are monotonic, in seconds: no time correction moves them.
+    """
+
+    __slots__ = ("cause", "gap", "heard", "heard_clock", "lost", "peer", "present", "present_clock", "station")
 
     def __init__(self, station: Station) -> None:
         self.station = station
         self.heard: Micros | None = None
-        self.heard_clock: float | None = None  # the same on the monotonic clock, which no time correction moves
+        self.heard_clock = 0.0
+        self.present: Micros | None = None
+        self.present_clock = 0.0
+        self.lost: Micros = 0
         self.gap: str | None = None
         self.cause = ""
         self.peer: bool | None = None
@@ -88,6 +98,7 @@ class Link:
         self._telemetry = telemetry
         self._marked = marked
         """Last sign of life before this process started; None when the source is new."""
+        self._peers: dict[str, set[str]] = {}
 
     def take_counts(self) -> tuple[int, int]:
         """Frames and bytes read since this was last asked."""
@@ -125,16 +136,59 @@ class Link:
             )
         )
 
-    def heard(self, station: Station, at: Micros) -> None:
-        """A message of this station is stored."""
+    def heard(self, station: Station, at: Micros, peer: str | None = None) -> None:
+        """A message of this station is stored that came in at `at`."""
         self.last_frame = at
-        sight = self.sights.get(station.id)
-        if sight is None:
-            sight = self.sights[station.id] = Sight(station)
+        sight = self._sight(station)
         sight.heard = at
         sight.heard_clock = time.monotonic()
-        if sight.gap is not None and self.dropped_clock is None:
+        if peer is not None and len(self._peers) < _PEERS:
+            self._peers.setdefault(peer, set()).add(station.id)
+        # What was read before the gap was known of may be stored only now: it does not end it.
+        if sight.gap is not None and at > sight.lost and self.dropped_clock is None:
             self.close_gap(sight, at, recovered="unknown")
+
+    def peer_up(self, peer: str, named: Station | None, at: Micros) -> None:
+        """A machine has connected. `named`: the station that claims the peer's name as its handle."""
+        for sight in self._behind(peer, named):
+            sight.peer = True
+            sight.present, sight.present_clock = at, time.monotonic()
+            self.close_gap(sight, at, recovered="unknown")
+
+    def peer_down(self, peer: str, named: Station | None, at: Micros) -> None:
+        """It has gone, or was lost."""
+        for sight in self._behind(peer, named):
+            sight.peer = False
+            self.open_gap(sight, self._last_seen(sight, at), at, "disconnected")
+
+    def disconnected(self, at: Micros) -> None:
+        """The connection is lost, and nobody keeps what is said meanwhile."""
+        for sight in self.sights.values():
+            self.open_gap(sight, self._last_seen(sight, at), at, "disconnected")
+
+    def look_for_silence(self, sight: Sight, allowed_s: float, at: Micros) -> None:
+        """A gap when this station was silent for longer than `allowed_s`, while it could have been heard."""
+        since = max(sight.heard_clock, sight.present_clock, self.up_clock)
+        if sight.gap is None and time.monotonic() - since > allowed_s:
+            self.open_gap(sight, self._last_seen(sight, at), at, "stale")
+
+    def _last_seen(self, sight: Sight, at: Micros) -> Micros:
+        known = [time_ for time_ in (sight.heard, sight.present) if time_ is not None]
+        if known:
+            return max(known)
+        return self._marked or self.since or at
+
+    def _sight(self, station: Station) -> Sight:
+        found = self.sights.get(station.id)
+        if found is None:
+            found = self.sights[station.id] = Sight(station)
+        return found
+
+    def _behind(self, peer: str, named: Station | None) -> list[Sight]:
+        found = {station for station in self._peers.get(peer, ()) if station in self.sights}
+        if named is not None:
+            found.add(self._sight(named).station.id)
+        return [self.sights[station] for station in sorted(found)]
 
     # -- gaps
 
@@ -143,7 +197,7 @@ class Link:
         if sight.gap is not None:
             return
         gap = sight.gap = str(uuid.uuid4())
-        sight.cause = cause
+        sight.cause, sight.lost = cause, at
         station = sight.station
 
         def effect(transaction: Transaction) -> None:

@@ -16,6 +16,7 @@ from gateway.core.frame import Notice, NoticeKind
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
 from gateway.ingest.ingest import Ingest
+from gateway.ingest.stations import Station
 from gateway.journal.transaction import Transaction
 from gateway.supervisor.links import Link, LinkState
 from gateway.supervisor.settings import SupervisorSettings
@@ -108,9 +109,7 @@ class Supervisor:
         link.change(LinkState.DOWN, now, reason)
         link.reason = reason
         if was_up and link.basis is not Basis.DURABLE_BROKER:
-            for sight in link.sights.values():
-                if sight.heard is not None:
-                    link.open_gap(sight, sight.heard, now, "disconnected")
+            link.disconnected(now)
 
     async def _once(self, adapter: Adapter, link: Link) -> None:
         line = self._ingest.line(adapter.name)
@@ -146,19 +145,13 @@ class Supervisor:
                 link.lost(notice.at, "session-lost")
             case NoticeKind.OVERFLOW:
                 link.overflow(notice.at)
-            case NoticeKind.PEER_UP | NoticeKind.PEER_DOWN:
-                self._peer(link, notice)
+            case NoticeKind.PEER_UP:
+                link.peer_up(notice.peer or "", self._named(link, notice), notice.at)
+            case NoticeKind.PEER_DOWN:
+                link.peer_down(notice.peer or "", self._named(link, notice), notice.at)
 
-    def _peer(self, link: Link, notice: Notice) -> None:
-        station = self._ingest.stations.known(link.name, notice.peer or "")
-        if station is None:
-            return
-        sight = link.sights[station.id]
-        sight.peer = notice.kind is NoticeKind.PEER_UP
-        if sight.peer:
-            link.close_gap(sight, notice.at, recovered="unknown")
-        elif sight.heard is not None:
-            link.open_gap(sight, sight.heard, notice.at, "disconnected")
+    def _named(self, link: Link, notice: Notice) -> Station | None:
+        return self._ingest.stations.known(link.name, notice.peer or "")
 
     # -- watching
 
@@ -180,11 +173,11 @@ class Supervisor:
             line = self._ingest.lines.get(link.name)
             self._telemetry.unacknowledged_bytes.labels(*labels).set(line.unacknowledged if line is not None else 0)
 
-    def heard(self, connection: str, station: str, at: Micros) -> None:
+    def heard(self, connection: str, station: str, peer: str | None, at: Micros) -> None:
         """Ingest stored something of this station."""
         link, found = self.links.get(connection), self._ingest.stations.by_id.get(station)
         if link is not None and found is not None:
-            link.heard(found, at)
+            link.heard(found, at, peer)
 
     async def _tick(self) -> None:
         settings = self._settings
@@ -196,21 +189,18 @@ class Supervisor:
             for link in self.links.values():
                 if link.dropped_clock is not None and clock - link.dropped_clock > settings.tick_s:
                     link.relieved(now)
-                self._look_for_silence(link, clock, now)
+                self._look_for_silence(link, now)
             if clock >= next_mark and (mark is None or mark.done()):
                 next_mark = clock + settings.mark_s
                 mark = self._mark(now)
 
-    def _look_for_silence(self, link: Link, clock: float, now: Micros) -> None:
+    def _look_for_silence(self, link: Link, now: Micros) -> None:
         if link.state is LinkState.DOWN:
             return
         for sight in link.sights.values():
             interval = self._ingest.stepper.known(sight.station.id).heartbeat_s or sight.station.heartbeat_s
-            if interval is None or sight.gap is not None or sight.heard is None or sight.heard_clock is None:
-                continue
-            quiet = clock - max(sight.heard_clock, link.up_clock)
-            if quiet > self._settings.stale_factor * interval:
-                link.open_gap(sight, sight.heard, now, "stale")
+            if interval is not None and sight.peer is not False:
+                link.look_for_silence(sight, self._settings.stale_factor * interval, now)
 
     def _mark(self, now: Micros) -> asyncio.Future[object] | None:
         alive = [link.name for link in self.links.values() if link.state is not LinkState.DOWN]

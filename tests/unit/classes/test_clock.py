@@ -10,7 +10,7 @@ import pytest
 
 from gateway.classes.clock import UNKNOWN, Clock, stamp
 from gateway.core.event import TimeQuality
-from gateway.core.times import from_datetime, parse_rfc3339
+from gateway.core.times import from_datetime, parse_rfc3339, rfc3339
 from tests.build import message
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -93,3 +93,19 @@ def test_a_stamp_without_zone_is_the_stations(local: str, utc: str, quality: Tim
     made = msgspec.structs.replace(message("x"), time=None, local=datetime.fromisoformat(local))
     got = stamp(made, at + SECOND, BERLIN, None)
     assert (got.time, got.quality) == (at, quality)
+
+
+@pytest.mark.parametrize(
+    ("local", "zone"), [("0001-01-01T00:00:00", "Asia/Tokyo"), ("9999-12-31T23:59:59", "America/New_York")]
+)
+def test_a_zone_that_leads_out_of_the_calendar(local: str, zone: str) -> None:
+    made = msgspec.structs.replace(message("x"), time=None, local=datetime.fromisoformat(local))
+    got = stamp(made, NOON, ZoneInfo(zone), None)
+    assert (got.time, got.quality, got.clocked) == (NOON, TimeQuality.SUSPECT, False)
+
+
+def test_any_instant_can_be_written() -> None:
+    assert rfc3339(parse_rfc3339("0001-01-01T00:00:00Z")) == "0001-01-01T00:00:00.000000Z"
+    assert rfc3339(-(10**18)) == "0001-01-01T00:00:00.000000Z"
+    assert rfc3339(10**18) == "9999-12-31T23:59:59.999999Z"
+    assert rfc3339(NOON + 5) == "2026-11-20T12:00:00.000005Z"

@@ -338,3 +338,57 @@ async def test_what_stays_unclear_stays_in_quarantine(tmp_path: Path) -> None:
         with pytest.raises(RetryRefused):
             await Retry(b.ingest, b.reader, {})(second.id)
         assert {entry.reason for entry in await b.reader.quarantined()} == {"no-source", "source-mismatch"}
+
+
+async def test_draining_acknowledges_what_was_taken_and_takes_no_more(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        async with b.stuck():
+            await b.give(1, message(guid(1)))
+            draining = asyncio.create_task(b.ingest.drain(20.0), name="drain")
+            await asyncio.sleep(0)
+            late = asyncio.create_task(b.give(2, message(guid(2))), name="late")
+        await draining
+        assert b.acks.order == [1]
+        assert not late.done()
+        late.cancel()
+
+
+async def test_a_callback_that_fails_takes_nothing_with_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with bench(tmp_path) as b:
+
+        def answer(*_: object) -> None:
+            raise TypeError("unhashable")
+
+        b.ingest.on_committed = answer
+        b.adapter.meaning[b"asked"] = [message(guid(1))]
+        made = b.acks.delivery(1, payload=b"asked")
+        made.reply = lambda data: None
+        await b.ingest.offer(b.adapter, b.line, made)
+        await b.settled()
+        assert b.acks.order == [1]
+        assert b.counter("events_stored") == 1
+        assert "unhashable" in caplog.text
+
+
+async def test_repeats_are_told_apart_when_their_count_was_forgotten(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        for number in range(3):
+            await b.give(number, message(None))
+        await b.settled()
+        await b.ingest.store("t", "t", [], effect=lambda t: t._connection.exec_driver_sql("DELETE FROM dedup"))  # type: ignore[arg-type]
+        await b.give(4, message(None))
+        await b.settled()
+        events = [placed.event for placed in (await b.reader.events(0, 20, ALL)).events]
+        assert len({event.id for event in events}) == 4
+        assert await b.reader.quarantined() == []
+
+
+async def test_the_budget_counts_what_a_message_is_when_unpacked(tmp_path: Path) -> None:
+    async with bench(tmp_path, settings=IngestSettings(unacknowledged_bytes=1000)) as b:
+        async with b.stuck():
+            await b.give(1, message(guid(1), body={"x": "y" * 2000}))
+            waiting = asyncio.create_task(b.give(2, message(guid(2))), name="waiting")
+            await until(lambda: b.line.full)
+        assert await waiting
+        await b.settled()
+        assert b.line.unacknowledged == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from gateway.core.errors import CursorGone, JournalBusy, JournalError
@@ -21,7 +23,7 @@ from gateway.journal.filter import Choice, Filter
 from gateway.journal.lock import owner
 from gateway.journal.reader import Reader
 from gateway.journal.retention import Retention, RetentionLimits
-from gateway.journal.transaction import Transaction
+from gateway.journal.transaction import Seen, Transaction
 from gateway.journal.writer import Writer, WriterSettings
 from tests.build import FAST
 
@@ -321,3 +323,84 @@ def test_the_ballast_is_kept_for_when_there_is_something_to_delete(
         assert not any(during[1:]), "deleting has its room"
         assert ballast.exists(), "there is room for it again"
         assert read(writer) == []
+
+
+def test_quarantine_costs_no_history(tmp_path: Path) -> None:
+    settings = WriterSettings(
+        synchronous="normal", ballast_bytes=0, retention=RetentionLimits(bytes=1_000_000, rows=10, check_s=0)
+    )
+    with journal(tmp_path, settings) as writer:
+        feed = ListFeed([event(n) for n in range(100)])
+
+        def garbage(transaction: Transaction, item: Event) -> None:
+            transaction.quarantine(
+                source="s", station=None, channel="c", reason="r", detail="d", digest=item.id.encode(),
+                size=30_000, at=1, raw=b"g" * 30_000,
+            )  # fmt: skip
+
+        feed.during = garbage
+        writer._store(feed, feed.take(0))
+        writer._retention.step(writer._open, full=True)
+        assert len(read(writer)) == 100
+
+
+def test_the_quarantine_budget_counts_small_messages_too(tmp_path: Path) -> None:
+    settings = WriterSettings(synchronous="normal", ballast_bytes=0, quarantine_bytes=10_000)
+    with journal(tmp_path, settings) as writer:
+        feed = ListFeed([event(n) for n in range(500)])
+
+        def garbage(transaction: Transaction, item: Event) -> None:
+            transaction.quarantine(
+                source="s", station=None, channel="c", reason="r", detail="d", digest=item.id.encode(),
+                size=1, at=1, raw=b"g",
+            )  # fmt: skip
+
+        feed.during = garbage
+        writer._store(feed, feed.take(0))
+        assert writer._open.exec_driver_sql("SELECT count(*) FROM quarantine").scalar() == 9
+
+
+def test_remembered_ids_have_a_share_of_the_bytes(tmp_path: Path) -> None:
+    retention = Retention(RetentionLimits(bytes=60_000, rows=50, check_s=0))
+    with journal(tmp_path) as writer:
+        for number in range(1000):
+            feed = ListFeed([event(number)])
+            feed.during = lambda transaction, item: transaction.remember(item.id, Seen("h", b"d"), item.time)
+            writer._store(feed, feed.take(0))
+        retention.step(writer._open, full=True)
+        left = writer._open.exec_driver_sql("SELECT count(*) FROM dedup").scalar_one()
+        assert left <= 60_000 / 4 / 150
+
+
+def test_a_page_is_one_snapshot(tmp_path: Path) -> None:
+    with journal(tmp_path) as writer:
+        commit(writer, [event(n) for n in range(100)])
+        reader = Reader(writer.path, threads=1)
+
+        def work(connection: Connection) -> list[int]:
+            first = reader.page(connection, 10, 1, Filter())
+            Retention(RetentionLimits(bytes=0, rows=50)).step(writer._open)
+            again = reader.page(connection, 10, 1, Filter())
+            return [placed.event.seq for page in (first, again) for placed in page.events]
+
+        assert reader.call(work) == [11, 11]
+        with pytest.raises(CursorGone):
+            reader.call(lambda connection: reader.page(connection, 10, 1, Filter()))
+        reader.close()
+
+
+def test_a_reader_does_not_hold_up_commits(tmp_path: Path) -> None:
+    settings = WriterSettings(synchronous="normal", ballast_bytes=0, checkpoint_bytes=1, truncate_bytes=1)
+    with journal(tmp_path, settings) as writer:
+        commit(writer, [event(0)])
+        reader = Reader(writer.path, threads=1)
+
+        def work(connection: Connection) -> float:
+            reader.page(connection, 0, 1, Filter())
+            commit(writer, [event(1)])
+            started = time.monotonic()
+            writer._maintain()
+            return time.monotonic() - started
+
+        assert reader.call(work) < 2.0, "a checkpoint waits for readers only a moment"
+        reader.close()

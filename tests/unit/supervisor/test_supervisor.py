@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,11 +20,12 @@ from gateway.core.frame import Notice, NoticeKind
 from gateway.core.observation import Facts
 from gateway.core.times import now
 from gateway.ingest.settings import IngestSettings
+from gateway.ingest.stations import Route, Stations
 from gateway.journal.filter import Choice, Filter
 from gateway.supervisor.links import LinkState, close_forgotten
 from gateway.supervisor.settings import SupervisorSettings
 from gateway.supervisor.supervisor import Supervisor
-from tests.build import HANDLE, Bench, bench, message, until
+from tests.build import HANDLE, PNP1, Bench, bench, message, until
 
 QUICK = SupervisorSettings(retry_first_s=0.01, retry_most_s=0.05, settled_s=0.0, tick_s=0.01, mark_s=0.01)
 
@@ -52,8 +54,10 @@ async def supervised(
             await task
 
 
-def say(b: Bench, number: int, *, facts: Facts | None = None, acknowledged: bool = True) -> None:
-    made = b.acks.delivery(number, acknowledged=acknowledged)
+def say(
+    b: Bench, number: int, *, facts: Facts | None = None, acknowledged: bool = True, peer: str | None = None
+) -> None:
+    made = b.acks.delivery(number, acknowledged=acknowledged, peer=peer)
     b.adapter.meaning[made.frame.payload] = [message(guid(number), facts=facts or Facts())]
     b.adapter.inbox.put_nowait(made)
 
@@ -236,3 +240,55 @@ async def test_a_gap_of_a_source_that_is_no_more_is_closed(tmp_path: Path) -> No
         (found,) = await b.reader.gaps()
         assert (found.end is not None, found.recovered) == (True, "unknown")
         assert (await bodies(b, "ObservationGap"))[-1]["State"] == "closed"
+
+
+async def test_what_was_read_before_a_machine_left_does_not_end_its_gap(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b, supervised(b, basis=Basis.MACHINE_BUFFER) as supervisor:
+        sight = supervisor.links["broker"].sights["L1.pnp1"]
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_UP, at=now(), peer=HANDLE))
+        async with b.stuck():
+            say(b, 1)
+            await until(lambda: b.ingest.depth().get(f"broker {HANDLE}", (0, 0))[0] == 1)
+            b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_DOWN, at=now(), peer=HANDLE))
+            await until(lambda: sight.gap is not None)
+        await until(lambda: b.acks.order == [1])
+        await b.settled()
+        assert sight.gap is not None
+        assert sight.heard is not None
+        (gap,) = await b.reader.gaps()
+        assert gap.end is None
+
+
+async def test_a_machine_that_came_and_said_nothing_has_a_gap_when_it_goes(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b, supervised(b, basis=Basis.MACHINE_BUFFER) as supervisor:
+        came = now()
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_UP, at=came, peer=HANDLE))
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_DOWN, at=came + 1000, peer=HANDLE))
+        await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].gap is not None)
+        await b.settled()
+        (gap,) = await b.reader.gaps()
+        assert gap.start == came
+
+
+async def test_a_machine_is_known_by_what_it_said_too(tmp_path: Path) -> None:
+    stations = Stations([PNP1], [Route(connection="broker", station=PNP1, handles=("other",))], zone=ZoneInfo("UTC"))
+    async with bench(tmp_path, stations=stations) as b, supervised(b, basis=Basis.MACHINE_BUFFER) as supervisor:
+        say(b, 1, peer="container-7")
+        await until(lambda: len(supervisor.links["broker"].sights) == 2)
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.PEER_DOWN, at=now(), peer="container-7"))
+        (unassigned,) = [s for s in supervisor.links["broker"].sights.values() if s.station.line == "unassigned"]
+        await until(lambda: unassigned.gap is not None)
+
+
+async def test_a_machine_that_is_silent_since_we_started_is_stale(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b, supervised(b):
+        say(b, 1, facts=Facts(heartbeat_s=0.05))
+        await until(lambda: b.acks.order == [1])
+        await b.settled()
+    async with bench(tmp_path) as b:
+        marks = b.writer.marks()
+        async with supervised(b, marks=marks) as supervisor:
+            await until(lambda: supervisor.links["broker"].sights["L1.pnp1"].gap is not None)
+            await b.settled()
+            gap = (await b.reader.gaps())[-1]
+            assert (gap.cause, gap.start) == ("stale", marks["broker"])
