@@ -281,7 +281,7 @@ async def test_metrics_are_those_of_this_moment(tmp_path: Path) -> None:
         assert lines["lineside_journal_head_events"] == f"{head}.0"
         assert lines['lineside_queue_frames{source="broker"}'] == "1.0"
         assert float(lines['lineside_queue_bytes{source="broker"}']) > 500
-        assert lines['lineside_unacknowledged_bytes{protocol="cfx-mqtt",source="broker"}'] == "500.0"
+        assert float(lines['lineside_unacknowledged_bytes{protocol="cfx-mqtt",source="broker"}']) > 500
         assert float(lines["lineside_journal_stalled_seconds"]) > 0
         assert lines['lineside_subscribers_connections{kind="sse"}'] == "0.0"
 
