@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from gateway.core.times import Micros, from_datetime, rfc3339
+from gateway.core.times import FIRST, LAST, Micros, from_datetime, rfc3339
 
 _SPAN = re.compile(r"(-)?(?:(\d{1,8})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,9}))?", re.ASCII)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,7})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -74,7 +74,12 @@ def is_span(text: str) -> bool:
 
 
 def instant(at: Micros) -> str:
-    """A DateTime in UTC, with no trailing zeros, as the SDK writes it: `2026-11-20T12:44:33.94Z`."""
+    """A DateTime in UTC, with no trailing zeros, as the SDK writes it: `2026-11-20T12:44:33.94Z`.
+
+    Raises OverflowError outside the years 1 to 9999.
+    """
+    if not FIRST <= at <= LAST:
+        raise OverflowError(f"{at} µs is outside the years 1 to 9999")
     whole, _, fraction = rfc3339(at)[:-1].partition(".")
     fraction = fraction.rstrip("0")
     return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"

@@ -86,7 +86,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     @property
     def units(self) -> list[str]:
         """Every identifier in the body once, in order of appearance."""
-        return list(dict.fromkeys(ref.id for ref in self.unit_refs if ref.id is not None))
+        return list(dict.fromkeys([ref.id for ref in self.unit_refs if ref.id is not None]))
 
 
 class Document(msgspec.Struct, frozen=True, gc=False):

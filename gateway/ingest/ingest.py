@@ -263,8 +263,8 @@ class Ingest:
 
     def _after_commit(self, items: Sequence[Taken], events: Sequence[Event], tally: Tally) -> None:
         now = times.now()
-        for queue, item in items:
-            self._queues.settle(queue, item.size)
+        self._queues.settle(items)
+        for _, item in items:
             if item.ticket is not None:
                 item.ticket.line.leave(item.ticket)
         if self._held is not None and not self._pending():

@@ -152,16 +152,18 @@ class Queues:
                     break
             return taken
 
-    def settle(self, queue: Queue, size: int) -> None:
-        """A frame of this source is committed: there is room again. On the event loop."""
+    def settle(self, taken: Sequence[tuple[Queue, Item]]) -> None:
+        """These are committed: there is room again at their sources. On the event loop."""
         with self._condition:
-            queue.frames -= 1
-            queue.bytes -= size
-            if queue.frames == 0 and len(self._queues) > _KEPT:  # sources may be named by whoever can send
-                self._queues.pop(queue.key, None)
-        if queue.room is not None:
-            queue.room.set()
-            queue.room = None
+            for queue, item in taken:
+                queue.frames -= 1
+                queue.bytes -= item.size
+                if queue.frames == 0 and len(self._queues) > _KEPT:  # sources may be named by whoever can send
+                    self._queues.pop(queue.key, None)
+        for queue, _ in taken:
+            if queue.room is not None:
+                queue.room.set()
+                queue.room = None
 
     async def room(self, queue: Queue) -> None:
         """Until something of this source was committed."""

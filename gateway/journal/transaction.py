@@ -100,8 +100,8 @@ class Transaction:
         self.head += 1
         event.seq = self.head
         self._rows.append(event_row(event, self._place_id(event), self._message_id(event.message), digest, text))
-        for name in dict.fromkeys((*event.units, *event.also_units)):
-            self._links.append((self.head, name))
+        head = self.head
+        self._links += [(head, name) for name in dict.fromkeys((*event.units, *event.also_units))]
         self.events.append(event)
         return self.head
 
@@ -236,23 +236,24 @@ class Transaction:
             _insert_many(self._connection, "event_unit", 2, [(seq, numbers[name]) for seq, name in self._links])
         for id_, values in self._dedup.items():
             self._connection.exec_driver_sql("INSERT OR REPLACE INTO dedup VALUES (?, ?, ?, ?, ?, ?)", (id_, *values))
-        for station, state in self._states.items():
-            self._connection.exec_driver_sql(
-                "INSERT OR REPLACE INTO station_state VALUES (?, ?, ?, ?)", (station, *state)
-            )
+        states = [(station, *state) for station, state in self._states.items()]
+        _insert_many(self._connection, "station_state", 4, states, replace=True)
         for source, at in self._marks.items():
             self._connection.exec_driver_sql("INSERT OR REPLACE INTO source_mark VALUES (?, ?)", (source, at))
         if self._rows:
             self._connection.exec_driver_sql("UPDATE meta SET value = ? WHERE key = 'head'", (str(self.head),))
 
 
-def _insert_many(connection: Connection, table: str, width: int, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert_many(
+    connection: Connection, table: str, width: int, rows: Sequence[tuple[Any, ...]], *, replace: bool = False
+) -> None:
+    verb = "INSERT OR REPLACE" if replace else "INSERT"
     one = "(" + ",".join("?" * width) + ")"
     start, left = 0, len(rows)
     while left:
         count = min(_ROWS, 1 << (left.bit_length() - 1))
         values = tuple(chain.from_iterable(rows[start : start + count]))
-        connection.exec_driver_sql(f"INSERT INTO {table} VALUES " + ",".join([one] * count), values)
+        connection.exec_driver_sql(f"{verb} INTO {table} VALUES " + ",".join([one] * count), values)
         start, left = start + count, left - count
 
 

@@ -62,7 +62,7 @@ def _transport(quick: bool) -> list[Row]:
                     what=f"MQTT {version} QoS 1 backlog, transport alone",
                     a=f"gateway {one['ours']['messages_per_s']:,}/s",
                     b=f"{name} {one[other]['messages_per_s']:,}/s",
-                    values=(ratio["min"], ratio["median"], ratio["max"]),
+                    values=tuple(ratio["pairs"]),
                 )
             )
     return rows
@@ -72,7 +72,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "mqtt": lambda quick: intake.mqtt(5, 6_000 if quick else 30_000),
     "amqp": lambda quick: intake.amqp(5, 6_000 if quick else 30_000),
     "decode": _decode,
-    "latency": lambda quick: whole.late(1 if quick else 3, 5 if quick else 20, 10 if quick else 45),
+    "latency": lambda quick: whole.late(1 if quick else 5, 5 if quick else 10, 10 if quick else 22),
     "fanout": _fanout,
     "idle": lambda quick: whole.idle(5 if quick else 30),
     "transport": _transport,

@@ -169,7 +169,12 @@ def _version(broker: Mosquitto, version: str, pairs: int, count: int) -> dict[st
     }
     for other in ("paho", "raw"):
         ratios = [theirs.wall_s / mine.wall_s for mine, theirs in zip(took["ours"], took[other], strict=True)]
-        result[f"ratio_to_{other}"] = {"median": median(ratios), "min": min(ratios), "max": max(ratios)}
+        result[f"ratio_to_{other}"] = {
+            "pairs": ratios,
+            "median": median(ratios),
+            "min": min(ratios),
+            "max": max(ratios),
+        }
     return result
 
 

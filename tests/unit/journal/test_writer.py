@@ -6,9 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,86 +13,16 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from gateway.core.errors import CursorGone, JournalBusy, JournalError
-from gateway.core.event import Event, Origin
-from gateway.core.times import now
-from gateway.journal.filter import Choice, Filter
+from gateway.core.errors import JournalBusy, JournalError
+from gateway.core.event import Event
+from gateway.journal.filter import Filter
 from gateway.journal.lock import owner
 from gateway.journal.reader import Reader
 from gateway.journal.retention import Retention, RetentionLimits
-from gateway.journal.transaction import Seen, Transaction
+from gateway.journal.transaction import Transaction
 from gateway.journal.writer import Writer, WriterSettings
 from tests.build import FAST
-
-
-def event(number: int, *, name: str = "CFX.Heartbeat", size: int = 10, at: int | None = None) -> Event:
-    body = b'{"n":%d,"x":"%s"}' % (number, b"x" * size)
-    time = now() if at is None else at
-    return Event(
-        id=str(uuid.UUID(int=number + 1)),
-        time=time,
-        received=time,
-        message=name,
-        origin=Origin.DERIVED,
-        station=f"L1.s{number % 3}",
-        line="L1",
-        body=body,
-        raw=body,
-    )
-
-
-class ListFeed:
-    """Commits one list, in one batch, and records what the writer said."""
-
-    def __init__(self, items: list[Event]) -> None:
-        self.items = items
-        self.stored: list[int] = []
-        self.refusals: list[str] = []
-        self.rolled = 0
-        self.during: Callable[[Transaction, Event], None] = lambda transaction, item: None
-
-    def take(self, wait_s: float) -> list[Event]:
-        taken, self.items = self.items, []
-        return taken
-
-    def apply(self, transaction: Transaction, items: Sequence[Event]) -> None:
-        for item in items:
-            self.during(transaction, item)
-            transaction.append(item)
-
-    def rolled_back(self) -> None:
-        self.rolled += 1
-
-    def refused(self, item: Event, error: Exception) -> Event:
-        self.refusals.append(type(error).__name__)
-        return msgspec.structs.replace(item, lane=None, body=b"null", raw=b"null")
-
-    def committed(self, items: Sequence[Event], events: Sequence[Event]) -> None:
-        self.stored.extend(stored.seq for stored in events)
-
-
-@contextmanager
-def journal(folder: Path, settings: WriterSettings = FAST) -> Iterator[Writer]:
-    writer = Writer(folder / "j.db", site="fab1", gateway="pc", settings=settings)
-    writer.open()
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def commit(writer: Writer, items: list[Event]) -> ListFeed:
-    feed = ListFeed(items)
-    writer._store(feed, feed.take(0))
-    return feed
-
-
-def read(writer: Writer, after: int = 0, limit: int = 1000, wanted: Filter | None = None) -> list[Event]:
-    reader = Reader(writer.path, threads=1)
-    try:
-        return [p.event for p in reader.call(lambda c: reader.page(c, after, limit, wanted or Filter())).events]
-    finally:
-        reader.close()
+from tests.unit.journal.feed import ListFeed, commit, event, journal, read
 
 
 def test_numbers_are_contiguous_and_never_used_again(tmp_path: Path) -> None:
@@ -184,40 +111,6 @@ def test_what_comes_out_is_what_went_in(tmp_path: Path) -> None:
     assert got == msgspec.structs.replace(made, also_units=())
 
 
-def test_retention_by_bytes_keeps_the_newest_and_expires_cursors(tmp_path: Path) -> None:
-    settings = WriterSettings(
-        synchronous="normal", ballast_bytes=0, retention=RetentionLimits(bytes=600_000, rows=50, check_s=0)
-    )
-    with journal(tmp_path, settings) as writer:
-        for start in range(0, 2000, 100):
-            commit(writer, [event(n, size=1000) for n in range(start, start + 100)])
-            writer._maintain()
-        while writer._retention.step(writer._open):
-            pass
-        left = [e.seq for e in read(writer, limit=5000)]
-        assert left[-1] == 2000
-        assert left == list(range(left[0], 2001))
-        assert 100 < len(left) < 600
-        writer._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
-        assert writer.path.stat().st_size < 1_000_000, "the file shrinks with its content"
-        with pytest.raises(CursorGone) as gone:
-            read(writer, after=5)
-        assert gone.value.reason == "expired"
-        with pytest.raises(CursorGone) as gone:
-            read(writer, after=2001)
-        assert gone.value.reason == "future"
-        assert read(writer, after=left[0] - 1, limit=1)[0].seq == left[0]
-
-
-def test_retention_by_age(tmp_path: Path) -> None:
-    settings = WriterSettings(synchronous="normal", ballast_bytes=0, retention=RetentionLimits(days=1, check_s=0))
-    old = now() - 2 * 86_400_000_000
-    with journal(tmp_path, settings) as writer:
-        commit(writer, [event(n, at=old) for n in range(10)] + [event(n) for n in range(10, 15)])
-        writer._retention.step(writer._open, full=True)
-        assert [e.seq for e in read(writer)] == [11, 12, 13, 14, 15]
-
-
 def test_a_full_disk_stalls_without_loss_and_goes_on(tmp_path: Path) -> None:
     with journal(tmp_path) as writer:
         commit(writer, [event(0)])
@@ -245,35 +138,6 @@ def test_a_full_disk_stalls_without_loss_and_goes_on(tmp_path: Path) -> None:
             stored.join(10)
         assert feed.stored == list(range(2, 31))
         assert writer.stall is None
-
-
-def test_filters_select(tmp_path: Path) -> None:
-    with journal(tmp_path) as writer:
-        names = ["CFX.Heartbeat", "CFX.Production.WorkStarted", "CFX.Production.WorkCompleted", "CFX.Production.X_Y"]
-        commit(writer, [event(n, name=names[n % 4]) for n in range(12)])
-
-        def seqs(**fields: Choice) -> list[int]:
-            wanted = Filter(**fields)  # type: ignore[arg-type]
-            found = [e.seq for e in read(writer, wanted=wanted)]
-            assert found == [e.seq for e in read(writer) if wanted.accepts(e)]
-            return found
-
-        assert seqs(message=Choice(("CFX.Production.*",))) == [2, 3, 4, 6, 7, 8, 10, 11, 12]
-        assert seqs(message=Choice(unwanted=("CFX.Heartbeat",))) == [2, 3, 4, 6, 7, 8, 10, 11, 12]
-        assert seqs(message=Choice(("CFX.Production.X_*",))) == [4, 8, 12]
-        assert seqs(station=Choice(("L1.s0", "L1.s1"), ("L1.s1",))) == [1, 4, 7, 10]
-        assert seqs(line=Choice(("L2",))) == []
-        assert seqs(origin=Choice(("native",))) == []
-        assert seqs(origin=Choice(unwanted=("native",))) == list(range(1, 13))
-
-
-def test_a_page_looks_at_a_bounded_number_of_positions(tmp_path: Path) -> None:
-    with journal(tmp_path) as writer:
-        commit(writer, [event(n) for n in range(100)])
-        reader = Reader(writer.path, threads=1, scan=10)
-        page = reader.call(lambda c: reader.page(c, 0, 100, Filter(line=Choice(("none",)))))
-        reader.close()
-        assert (page.events, page.next, page.more, page.head) == ([], 10, True, 100)
 
 
 def test_a_damaged_journal_stalls_and_refuses_nothing(tmp_path: Path) -> None:
@@ -323,70 +187,6 @@ def test_the_ballast_is_kept_for_when_there_is_something_to_delete(
         assert not any(during[1:]), "deleting has its room"
         assert ballast.exists(), "there is room for it again"
         assert read(writer) == []
-
-
-def test_quarantine_costs_no_history(tmp_path: Path) -> None:
-    settings = WriterSettings(
-        synchronous="normal", ballast_bytes=0, retention=RetentionLimits(bytes=1_000_000, rows=10, check_s=0)
-    )
-    with journal(tmp_path, settings) as writer:
-        feed = ListFeed([event(n) for n in range(100)])
-
-        def garbage(transaction: Transaction, item: Event) -> None:
-            transaction.quarantine(
-                source="s", station=None, channel="c", reason="r", detail="d", digest=item.id.encode(),
-                size=30_000, at=1, raw=b"g" * 30_000,
-            )  # fmt: skip
-
-        feed.during = garbage
-        writer._store(feed, feed.take(0))
-        writer._retention.step(writer._open, full=True)
-        assert len(read(writer)) == 100
-
-
-def test_the_quarantine_budget_counts_small_messages_too(tmp_path: Path) -> None:
-    settings = WriterSettings(synchronous="normal", ballast_bytes=0, quarantine_bytes=10_000)
-    with journal(tmp_path, settings) as writer:
-        feed = ListFeed([event(n) for n in range(500)])
-
-        def garbage(transaction: Transaction, item: Event) -> None:
-            transaction.quarantine(
-                source="s", station=None, channel="c", reason="r", detail="d", digest=item.id.encode(),
-                size=1, at=1, raw=b"g",
-            )  # fmt: skip
-
-        feed.during = garbage
-        writer._store(feed, feed.take(0))
-        assert writer._open.exec_driver_sql("SELECT count(*) FROM quarantine").scalar() == 9
-
-
-def test_remembered_ids_have_a_share_of_the_bytes(tmp_path: Path) -> None:
-    retention = Retention(RetentionLimits(bytes=60_000, rows=50, check_s=0))
-    with journal(tmp_path) as writer:
-        for number in range(1000):
-            feed = ListFeed([event(number)])
-            feed.during = lambda transaction, item: transaction.remember(item.id, Seen("h", b"d"), item.time)
-            writer._store(feed, feed.take(0))
-        retention.step(writer._open, full=True)
-        left = writer._open.exec_driver_sql("SELECT count(*) FROM dedup").scalar_one()
-        assert left <= 60_000 / 4 / 150
-
-
-def test_a_page_is_one_snapshot(tmp_path: Path) -> None:
-    with journal(tmp_path) as writer:
-        commit(writer, [event(n) for n in range(100)])
-        reader = Reader(writer.path, threads=1)
-
-        def work(connection: Connection) -> list[int]:
-            first = reader.page(connection, 10, 1, Filter())
-            Retention(RetentionLimits(bytes=0, rows=50)).step(writer._open)
-            again = reader.page(connection, 10, 1, Filter())
-            return [placed.event.seq for page in (first, again) for placed in page.events]
-
-        assert reader.call(work) == [11, 11]
-        with pytest.raises(CursorGone):
-            reader.call(lambda connection: reader.page(connection, 10, 1, Filter()))
-        reader.close()
 
 
 def test_a_reader_does_not_hold_up_commits(tmp_path: Path) -> None:
