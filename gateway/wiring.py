@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
@@ -157,10 +156,11 @@ class Gateway:
             if not ingest.failed.done():
                 await ingest.drain(_DRAIN_S)
             ingest.tail.close()
-            for task in reversed(work.values()):
+            for name, task in reversed(work.items()):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+                await asyncio.wait({task})
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    log.error("%s failed while stopping: %s", name, error, exc_info=error)
             await ingest.stop()
 
     def _endpoint(self) -> Endpoint:

@@ -68,8 +68,9 @@ class Stepper:
         identities = Identities(transaction, messages)
         for item in items:
             self._item(transaction, identities, item)
+        newest = max((item.received for item in items), default=0)
         for station, state in self._changed.items():
-            transaction.save_state(station, native.VERSION, 0, native.save(state))
+            transaction.save_state(station, native.VERSION, newest, native.save(state))
         self.tally.dropped = transaction.quarantine_dropped
 
     def roll_back(self) -> None:

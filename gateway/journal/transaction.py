@@ -156,6 +156,7 @@ class Transaction:
     # -- state beside the events
 
     def save_state(self, station: str, version: int, at: Micros, state: bytes) -> None:
+        """A station's class state; `at`: receipt of the newest frame in the commit that made it."""
         self._states[station] = (version, at, state)
 
     def mark(self, source: str, at: Micros) -> None:

@@ -291,6 +291,9 @@ async def test_gateway_state_of_another_version_is_unknown(tmp_path: Path) -> No
         await b.settled()
     async with bench(tmp_path) as b:
         assert b.ingest.stepper.state("L1.pnp1").state == 1100
+        event = (await b.reader.events(0, 1, ALL)).events[0].event
+        saved = b.writer._open.exec_driver_sql("SELECT at FROM station_state WHERE station = 'L1.pnp1'").scalar()
+        assert saved == event.received
         b.writer._open.exec_driver_sql("UPDATE station_state SET version = 99")
     async with bench(tmp_path, writer=FAST) as b:
         assert b.ingest.stepper.unreadable_states == ["L1.pnp1"]

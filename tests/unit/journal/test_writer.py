@@ -204,3 +204,22 @@ def test_a_reader_does_not_hold_up_commits(tmp_path: Path) -> None:
 
         assert reader.call(work) < 2.0, "a checkpoint waits for readers only a moment"
         reader.close()
+
+
+def test_how_far_a_source_was_read_is_stored_with_its_events_or_not_at_all(tmp_path: Path) -> None:
+    with journal(tmp_path) as writer:
+        feed = ListFeed([event(1)])
+        failures = [DatabaseError("COMMIT", None, Exception("disk I/O error"))]
+
+        def step(transaction: Transaction, item: Event) -> None:
+            transaction.save_position("files", "a.csv", b"offset 100" if failures else b"offset 200")
+            if failures:
+                raise failures.pop()
+
+        feed.during = step
+        assert writer._open.exec_driver_sql("SELECT count(*) FROM source_position").scalar() == 0
+        writer._store(feed, feed.take(0))
+        assert feed.rolled == 1
+        assert writer._open.exec_driver_sql("SELECT * FROM source_position").all() == [
+            ("files", "a.csv", b"offset 200")
+        ]
