@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,10 @@ _EVENT = (
     .join(schema.message, _m.id == _e.message)
 )
 _ORIGINS = tuple(Origin)
+
+
+_STEPS = 100_000
+"""Of SQLite's machine between two looks at the clock: some milliseconds."""
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -92,13 +97,17 @@ class Reader:
 
     scan: how many positions one page may look at; a filter that fits nothing in them gives an empty page with a moved
     `next`, so that no read transaction lasts long. page_bytes: a page ends with the event that brings it to this many.
+    longest_s: what takes longer is interrupted: while it reads, the WAL cannot be cut.
     """
 
-    def __init__(self, path: Path, *, threads: int = 4, scan: int = 200_000, page_bytes: int = 4 << 20) -> None:
+    def __init__(
+        self, path: Path, *, threads: int = 4, scan: int = 200_000, page_bytes: int = 4 << 20, longest_s: float = 10.0
+    ) -> None:
         self._engine = reader_engine(path, connections=threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal-read")
         self._scan = scan
         self._page_bytes = page_bytes
+        self._longest_s = longest_s
         with self._engine.connect() as connection:
             found: str = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'journal'").scalar_one()
         self.journal = found
@@ -116,9 +125,14 @@ class Reader:
         try:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN")  # one snapshot for all that it reads
+                deadline = time.monotonic() + self._longest_s
+                driver = connection.connection.driver_connection
+                assert driver is not None
+                driver.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
                 try:
                     return work(connection)
                 finally:
+                    driver.set_progress_handler(None, 0)
                     connection.exec_driver_sql("ROLLBACK")
         except DatabaseError as error:
             raise JournalError(f"the journal cannot be read: {error.orig}") from error

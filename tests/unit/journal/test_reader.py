@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from gateway.core.errors import CursorGone
+from gateway.core.errors import CursorGone, JournalError
 from gateway.journal.filter import Choice, Filter
 from gateway.journal.reader import Reader
 from gateway.journal.retention import Retention, RetentionLimits
@@ -57,4 +57,15 @@ def test_a_page_is_one_snapshot(tmp_path: Path) -> None:
         assert reader.call(work) == [11, 11]
         with pytest.raises(CursorGone):
             reader.call(lambda connection: reader.page(connection, 10, 1, Filter()))
+        reader.close()
+
+
+def test_a_query_that_takes_too_long_is_interrupted_and_the_next_is_not(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with journal(tmp_path) as writer:
+        commit(writer, [event(1)])
+        reader = Reader(writer.path, threads=1, longest_s=0.05)
+        with pytest.raises(JournalError, match="interrupted"):
+            reader.call(lambda connection: connection.exec_driver_sql(endless).all())
+        assert [p.event.seq for p in reader.call(lambda c: reader.page(c, 0, 10, Filter())).events] == [1]
         reader.close()
