@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gateway.core.sample import Quality, Value
+
 Cursor = Annotated[str, Meta(description="A position in a journal: opaque, compare it with nothing but itself.")]
 Time = Annotated[str, Meta(description="RFC 3339, UTC, in microseconds.")]
 
@@ -106,8 +108,8 @@ class Station(Answer, frozen=True):
     heartbeat_s: float | None
     clock_offset_ms: int | None
     order: None = None
-    profile: None = None
-    evidence: None = None
+    profile: str | None = None
+    evidence: str | None = None
 
 
 class Stations(Answer, frozen=True):
@@ -117,6 +119,50 @@ class Stations(Answer, frozen=True):
 
 class OneStation(Answer, frozen=True):
     station: Station
+    as_of: Cursor
+
+
+class Signal(Answer, frozen=True):
+    """One series of a station with its newest value.
+
+    signal: the series' name, `name[index]@lane:stage`; its parts follow, null where the machine has none. unit: UCUM,
+    null for texts and states; a signal whose unit changed is here once for each. value: null while it is not known; one
+    that this process has not heard yet has the quality `unavailable` and no times.
+    """
+
+    signal: str
+    name: str
+    index: int | None
+    lane: int | None
+    stage: str | None
+    unit: str | None
+    value: Value
+    quality: Quality
+    time: Time | None
+    received: Time | None
+
+
+class Signals(Answer, frozen=True):
+    station: str
+    signals: list[Signal]
+    as_of: Cursor
+
+
+class Samples(Answer, frozen=True):
+    """Samples of one signal in the order of arrival; what is at the same place in `t`, `v` and `q` is one sample.
+
+    t: microseconds since 1970 (UTC). v: null when it is not known, NaN too. A page has one unit: where the unit changed,
+    the next one begins.
+    """
+
+    station: str
+    signal: str
+    unit: str | None
+    t: list[int]
+    v: list[Value]
+    q: list[Quality]
+    next: Cursor
+    more: bool
     as_of: Cursor
 
 

@@ -22,6 +22,7 @@ from gateway.api.problems import Kind, Problem
 from gateway.api.query import Query
 from gateway.api.records import Records
 from gateway.api.route import Route
+from gateway.api.samples import Samples
 from gateway.api.scopes import SCOPES
 from gateway.api.session import Sessions
 from gateway.api.stations import Stations
@@ -36,6 +37,7 @@ def create_app(context: Context) -> FastAPI:
     routes = (
         *Events(context, readers).routes(),
         *Stations(context).routes(),
+        *Samples(context).routes(),
         *Records(context).routes(),
         *Sessions(context, access).routes(),
         *Health(context, access, readers).routes(),

@@ -14,7 +14,7 @@ from gateway.api.live import EventStream
 from gateway.api.outlet import Download, Json, Readers
 from gateway.api.problems import Fault, Kind, Problem, missing
 from gateway.api.query import AFTER, BODY, FILTER, LIMITED, Parameter, Query
-from gateway.api.route import Route
+from gateway.api.route import Route, accepts
 from gateway.api.scopes import BASE
 from gateway.core import ids
 from gateway.core.event import encode
@@ -87,7 +87,7 @@ class Events:
         wanted, body = query.filter(), query.with_body()
         query.check()
         position, exact = after.within(self._journal), after.journal is not None
-        if _wants_ndjson(request):
+        if accepts(request, export.MEDIA_TYPE):
             most = None if query.one("limit") is None else limit
             return await self._export(position, exact, wanted, body, most)
 
@@ -161,13 +161,3 @@ def _last_event_id(text: str, query: Query) -> Cursor | None:
     except ValueError:
         query.wrong("Last-Event-ID", f"{text[:100]!r} is no cursor", "the `id:` of an event of this stream")
         return None
-
-
-def _wants_ndjson(request: Request) -> bool:
-    for accepted in request.headers.get("accept", "").split(","):
-        kind, *parameters = (part.strip().lower() for part in accepted.split(";"))
-        if kind == export.MEDIA_TYPE:
-            return not any(
-                parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters
-            )
-    return False

@@ -31,6 +31,7 @@ class Parameter(msgspec.Struct, frozen=True):
     schema: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
     repeated: bool = False
     where: str = "query"
+    required: bool = False
 
     def document(self) -> dict[str, Any]:
         """As OpenAPI has it."""
@@ -43,7 +44,7 @@ class Parameter(msgspec.Struct, frozen=True):
         }
         if self.repeated:
             document |= {"style": "form", "explode": True}
-        return document | {"required": True} if self.where == "path" else document
+        return document | {"required": True} if self.required or self.where == "path" else document
 
 
 _CHOICE = "Several values: any of them; a value with `!` in front: none of those."
@@ -53,6 +54,8 @@ LIMITED = Parameter(
     "Most entries in the answer. A page may have fewer; `more` says whether there is more.",
     {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT},
 )
+FROM = Parameter("from", f"Earliest `time`, inclusive; {_TIME}.", {"type": "string", "format": "date-time"})
+TO = Parameter("to", f"Latest `time`, exclusive; {_TIME}.", {"type": "string", "format": "date-time"})
 FILTER = (
     Parameter("line", f"Name of the line. {_CHOICE}", repeated=True),
     Parameter("station", f"Id of the station, such as `L1.pnp1`. {_CHOICE}", repeated=True),
@@ -62,8 +65,8 @@ FILTER = (
     ),
     Parameter("unit", f"Identifier of a unit, panel or carrier; also of the same transaction. {_CHOICE}", repeated=True),
     Parameter("origin", f"One of {', '.join(Origin)}. {_CHOICE}", repeated=True),
-    Parameter("from", f"Earliest `time`, inclusive; {_TIME}.", {"type": "string", "format": "date-time"}),
-    Parameter("to", f"Latest `time`, exclusive; {_TIME}.", {"type": "string", "format": "date-time"}),
+    FROM,
+    TO,
 )  # fmt: skip
 BODY = Parameter("body", "`none` leaves the bodies out.", {"type": "string", "enum": ["full", "none"]})
 
@@ -96,13 +99,19 @@ class Query:
         values = self._values.get(name)
         return values[0] if values else None
 
-    def limit(self) -> int:
+    def needed(self, name: str) -> str:
+        text = self.one(name)
+        if not text:
+            self.wrong(name, "must be given")
+        return text or ""
+
+    def limit(self, default: int = LIMIT, most: int = MOST) -> int:
         text = self.one("limit")
         if text is None:
-            return LIMIT
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST):
-            self.wrong("limit", f"{text!r} is no whole number from 1 to {MOST}", f"1 to {MOST}")
-            return LIMIT
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
+            self.wrong("limit", f"{text!r} is no whole number from 1 to {most}", f"1 to {most}")
+            return default
         return int(text)
 
     def after(self) -> Cursor | None:

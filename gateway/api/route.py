@@ -40,6 +40,17 @@ def json(value: Any, status: int = 200) -> Response:
     return Json(_encode(value), status)
 
 
+def accepts(request: Request, media_type: str) -> bool:
+    """Whether the caller asks for this form by name."""
+    for accepted in request.headers.get("accept", "").split(","):
+        kind, *parameters = (part.strip().lower() for part in accepted.split(";"))
+        if kind == media_type:
+            return not any(
+                parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters
+            )
+    return False
+
+
 async def read_body(request: Request, type_: Any) -> Any:
     """The JSON body as `type_`. Raises Problem `too-large`, `bad-request`."""
     body = bytearray()

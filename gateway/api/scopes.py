@@ -33,6 +33,8 @@ SCOPES: Mapping[tuple[str, str], Scope | None] = MappingProxyType(
         ("GET", f"{BASE}/lines"): Scope.READ,
         ("GET", f"{BASE}/stations"): Scope.READ,
         ("GET", f"{BASE}/stations/{{id}}"): Scope.READ,
+        ("GET", f"{BASE}/stations/{{id}}/signals"): Scope.READ,
+        ("GET", f"{BASE}/samples"): Scope.READ,
         ("GET", f"{BASE}/gaps"): Scope.READ,
         ("GET", f"{BASE}/quarantine"): Scope.READ,
         ("GET", f"{BASE}/quarantine/{{id}}/raw"): Scope.READ,

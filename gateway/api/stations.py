@@ -21,7 +21,7 @@ from gateway.ingest.stations import Station
 from gateway.journal.reader import Last
 from gateway.supervisor.links import Link, LinkState, Sight
 
-_ID = Parameter("id", "The station's id, such as `L1.pnp1`, percent-encoded.", where="path")
+ID = Parameter("id", "The station's id, such as `L1.pnp1`, percent-encoded.", where="path")
 _WHOLE = ""
 """Key of the recipe of the whole station, in the place of a lane."""
 
@@ -56,7 +56,7 @@ class Stations:
                 path=f"{BASE}/stations/{{id}}",
                 summary="One station as it is now",
                 endpoint=self.one,
-                parameters=(_ID,),
+                parameters=(ID,),
                 answers={"application/json": answers.OneStation},
                 problems=(Kind.NOT_FOUND,),
             ),
@@ -125,6 +125,8 @@ class Stations:
             last_event=None if last is None else self._last(last),
             heartbeat_s=state.heartbeat_s or station.heartbeat_s,
             clock_offset_ms=state.clock.offset_ms,
+            profile=None if station.setup is None else station.setup.bound.name,
+            evidence=None if station.setup is None else station.setup.bound.evidence,
         )
 
     def _last(self, last: Last) -> answers.LastEvent:

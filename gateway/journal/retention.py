@@ -49,7 +49,7 @@ class Retention:
         if not full and time.monotonic() < self._next:
             return False
         deleted = False
-        while self._keys(connection) or self._events(connection):
+        while self._keys(connection) or self._samples(connection) or self._events(connection):
             deleted = True
             if not full:
                 self._shrink(connection, pages=_MANY)
@@ -60,6 +60,31 @@ class Retention:
                 between()
         self._next = time.monotonic() + self._limits.check_s
         return deleted
+
+    def _samples(self, connection: Connection) -> bool:
+        """The oldest block, when it is too old, or there is too much and no event is older: by when it came in, for a
+        machine's clock may be anywhere. The newest one stays: the numbers go on behind it."""
+        limits = self._limits
+        if limits.days is None and limits.bytes is None:
+            return False
+        blocks = connection.exec_driver_sql(
+            "SELECT b.last, coalesce((SELECT received FROM sample WHERE n = b.last), b.latest) FROM sample_block b "
+            "ORDER BY b.last LIMIT 2"
+        ).all()
+        if len(blocks) < 2:
+            return False
+        last, received = blocks[0]
+        due = limits.days is not None and received < times.now() - int(limits.days * _DAY)
+        if not due and limits.bytes is not None and self._used(connection) > limits.bytes:
+            oldest = connection.exec_driver_sql("SELECT received FROM event ORDER BY seq LIMIT 1").scalar()
+            due = oldest is None or received <= oldest
+        if not due:
+            return False
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("DELETE FROM sample WHERE n <= ?", (last,))
+        connection.exec_driver_sql("DELETE FROM sample_block WHERE last = ?", (last,))
+        connection.exec_driver_sql("COMMIT")
+        return True
 
     def _events(self, connection: Connection) -> bool:
         limits = self._limits

@@ -7,6 +7,7 @@ is done in the background by the writer, never while opening.
 from __future__ import annotations
 
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.types import NullType
 
 APPLICATION_ID = 0x4C534A31  # "LSJ1" in the file's header: tells our journal from any other SQLite file
 
@@ -130,6 +131,39 @@ quarantine = Table(
     Column("raw", LargeBinary),
 )
 
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("station", Text),
+    Column("signal", Text),
+    Column("unit", Text),
+)
+
+# Only ever appended to, in arrival order, and without an index: indexed, it takes in a sixth of the samples. A stretch of
+# time is found by way of sample_block.
+sample = Table(
+    "sample",
+    metadata,
+    Column("n", Integer, primary_key=True),  # contiguous, given by the writer, never used again
+    Column("series", Integer),
+    Column("time", Integer),
+    Column("received", Integer),
+    Column("value", NullType),  # as it is, without affinity; a bool is a blob of one byte (gateway/journal/samples.py)
+    Column("quality", Integer),
+)
+
+# One row for every thousand samples or so; the newest samples have none yet. What removes samples removes whole blocks
+# and leaves the newest block's row, for numbering goes on from there.
+sample_block = Table(
+    "sample_block",
+    metadata,
+    Column("last", Integer, primary_key=True),
+    Column("first", Integer),
+    Column("earliest", Integer),
+    Column("latest", Integer),
+)
+
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE place (id INTEGER PRIMARY KEY, site TEXT NOT NULL, gateway TEXT NOT NULL, line TEXT, station TEXT, handle TEXT);
@@ -162,5 +196,12 @@ CREATE TABLE quarantine (id INTEGER PRIMARY KEY, source TEXT NOT NULL, station T
 CREATE INDEX quarantine_digest ON quarantine (digest);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SAMPLES = """
+CREATE TABLE series (id INTEGER PRIMARY KEY, station TEXT NOT NULL, signal TEXT NOT NULL, unit TEXT, UNIQUE (station, signal, unit));
+CREATE TABLE sample (n INTEGER PRIMARY KEY, series INTEGER NOT NULL, time INTEGER NOT NULL, received INTEGER NOT NULL,
+  value, quality INTEGER NOT NULL);
+CREATE TABLE sample_block (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, earliest INTEGER NOT NULL, latest INTEGER NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SAMPLES)
 """Migration n brings a file from `user_version` n to n + 1. Never edited once released, only added to."""

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from gateway.core.event import Event, Place
+from gateway.core.sample import Quality, Sample
 from gateway.core.times import Micros
-from gateway.journal import schema
 from gateway.journal.rows import event_row, uuid_bytes
+from gateway.journal.samples import SampleLog
+from gateway.journal.statements import Statements, padded
 
-# Rows per statement. One statement for many rows is one release of the interpreter lock instead of one per row: with a
-# busy event loop beside it, executemany fell to 173 rows/s where this kept 12,000 (2 cores, Python 3.11).
-# Powers of two, so that the connection finds most of these statements prepared.
-_ROWS = 256
 _KEPT_UNITS = 50_000
-
-
 _QUARANTINE_ROW = 1000
 """About what a quarantined message takes in the file beside its bytes; its texts are cut to fit."""
 
@@ -45,12 +41,14 @@ class Names:
         self.messages: dict[str, int] = {}
         self.units: dict[str, int] = {}
         self.last_unit: int | None = None
+        self.samples = SampleLog()
 
     def clear(self) -> None:
         self.places.clear()
         self.messages.clear()
         self.units.clear()
         self.last_unit = None
+        self.samples.clear()
 
 
 class Transaction:
@@ -58,14 +56,17 @@ class Transaction:
 
     def __init__(self, connection: Connection, place: Place, head: int, names: Names, *, quarantine_bytes: int) -> None:
         self._connection = connection
+        self._statements = Statements(connection)
         self._quarantine_bytes = quarantine_bytes
         self._place = place
         self._names = names
         self._rows: list[tuple[Any, ...]] = []
         self._links: list[tuple[int, str]] = []
+        self._samples: list[Sample] = []
         self._marks: dict[str, Micros] = {}
         self._states: dict[str, tuple[int, Micros, bytes]] = {}
         self._dedup: dict[bytes, tuple[str, bytes | None, Micros, int, int]] = {}
+        self._touched = False
         self.head = head
         self.quarantine_dropped = 0
         self.events: list[Event] = []
@@ -76,17 +77,11 @@ class Transaction:
         """Which of these event ids were used before, by whom and for what."""
         wanted = {uuid_bytes(id_): id_ for id_ in ids}
         found: dict[str, Seen] = {}
-        for marks, part in _padded(list(wanted)):
-            for id_, digest, handle, station in self._connection.exec_driver_sql(
-                "SELECT e.id, e.digest, p.handle, p.station FROM event e JOIN place p ON p.id = e.place "
-                f"WHERE e.id IN ({marks})",
-                part,
-            ):
-                found[wanted[id_]] = Seen(handle or station or "", digest)
-            for id_, owner, digest, repeats, reused in self._connection.exec_driver_sql(
-                f"SELECT id, owner, digest, repeats, reused FROM dedup WHERE id IN ({marks})", part
-            ):
-                found[wanted[id_]] = Seen(owner, digest, repeats, bool(reused))
+        for count, part in padded(list(wanted)):
+            for remembered, id_, digest, owner, repeats, reused in self._statements.rows(_seen(count), part):
+                known = wanted[id_]
+                if remembered or known not in found:  # what dedup has of an event goes beyond its row
+                    found[known] = Seen(owner, digest, repeats, bool(reused))
         return found
 
     def remember(self, id_: str, seen: Seen, at: Micros) -> None:
@@ -101,7 +96,8 @@ class Transaction:
         event.seq = self.head
         self._rows.append(event_row(event, self._place_id(event), self._message_id(event.message), digest, text))
         head = self.head
-        self._links += [(head, name) for name in dict.fromkeys((*event.units, *event.also_units))]
+        names = dict.fromkeys([ref.id for ref in event.unit_refs] + [*event.also_units])
+        self._links += [(head, name) for name in names if name is not None]
         self.events.append(event)
         return self.head
 
@@ -136,15 +132,15 @@ class Transaction:
         if len(names.units) > _KEPT_UNITS:
             names.units.clear()
         unknown = [name for name in wanted if name not in names.units]
-        for marks, part in _padded(unknown):
-            found = self._connection.exec_driver_sql(f"SELECT name, id FROM unit WHERE name IN ({marks})", part)
-            names.units.update((name, number) for name, number in found)  # a result passes for a mapping
+        for count, part in padded(unknown):
+            marks = ",".join("?" * count)
+            names.units.update(self._statements.rows(f"SELECT name, id FROM unit WHERE name IN ({marks})", part))
         new = [name for name in unknown if name not in names.units]
         if new:
             if names.last_unit is None:
                 names.last_unit = self._connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM unit").scalar_one()
             rows = list(enumerate(new, names.last_unit + 1))
-            _insert_many(self._connection, "unit", 2, rows)
+            self._statements.insert("unit", rows)
             names.units.update((name, number) for number, name in rows)
             names.last_unit += len(rows)
         return names.units
@@ -153,6 +149,38 @@ class Transaction:
         number: int = self._connection.exec_driver_sql(sql + " RETURNING id", tuple(values)).scalar_one()
         return number
 
+    # -- samples
+
+    def samples(self, samples: Iterable[Sample]) -> None:
+        """Store them with this transaction, numbered in this order. What is not finite makes `flush` raise ValueError."""
+        self._samples += samples
+
+    def lose_signals(self, station: str, *, since: Micros, at: Micros) -> None:
+        """Not one of the station's signals is known from `since` on, as came out at `at`."""
+        rows = self._statements.rows("SELECT signal, unit FROM series WHERE station = ? ORDER BY id", (station,))
+        self._samples += [
+            Sample(
+                station=station, signal=signal, unit=unit, value=None, quality=Quality.UNAVAILABLE, time=since, received=at
+            )
+            for signal, unit in rows
+        ]  # fmt: skip
+
+    @property
+    def sample_count(self) -> int:
+        return len(self._samples)
+
+    # -- what it amounts to
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was asked for but marks of sources: they alone are not worth a commit."""
+        asked = self.events or self._samples or self._states or self._dedup or self._touched
+        return not asked
+
+    def touch(self) -> None:
+        """Whatever comes of this transaction, it is to be committed: its marks were asked for by themselves."""
+        self._touched = True
+
     # -- state beside the events
 
     def save_state(self, station: str, version: int, at: Micros, state: bytes) -> None:
@@ -160,16 +188,29 @@ class Transaction:
         self._states[station] = (version, at, state)
 
     def mark(self, source: str, at: Micros) -> None:
-        """The source was alive at this time: bounds the start of a gap after a kill."""
+        """The source was alive at this time: bounds the start of a gap after a kill. Dropped when nothing else is stored
+        with it, unless the transaction was touched."""
         self._marks[source] = at
 
     def save_position(self, source: str, key: str, value: bytes) -> None:
         """How far a source was read (file offsets), committed with the events that came of it."""
+        self._touched = True
         self._connection.exec_driver_sql(
             "INSERT OR REPLACE INTO source_position VALUES (?, ?, ?)", (source, key, value)
         )
 
+    def position(self, source: str, key: str) -> bytes | None:
+        """How far it was read, with what this transaction has changed; None when that is not known."""
+        rows = self._statements.rows("SELECT value FROM source_position WHERE source = ? AND key = ?", (source, key))
+        return rows[0][0] if rows else None
+
+    def forget_position(self, source: str, key: str) -> None:
+        """It will not be read again."""
+        self._touched = True
+        self._statements.run("DELETE FROM source_position WHERE source = ? AND key = ?", (source, key))
+
     def open_gap(self, id_: str, *, source: str, station: str | None, cause: str, basis: str, start: Micros) -> None:
+        self._touched = True
         self._connection.exec_driver_sql(
             "INSERT INTO gap (id, source, station, cause, basis, start, opened_seq) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (uuid_bytes(id_), source, station, cause, basis, start, self.head + 1),
@@ -177,6 +218,7 @@ class Transaction:
 
     def close_gap(self, id_: str, *, end: Micros, recovered: str, ahead: int = 1) -> None:
         """Its event is the next but `ahead - 1` to be appended."""
+        self._touched = True
         self._connection.exec_driver_sql(
             'UPDATE gap SET "end" = ?, recovered = ?, closed_seq = ? WHERE id = ?',
             (end, recovered, self.head + ahead, uuid_bytes(id_)),
@@ -189,6 +231,7 @@ class Transaction:
         digest: bytes, size: int, at: Micros, raw: bytes,
     ) -> None:  # fmt: skip
         """Keep what nobody understands. The same bytes from the same source again only count up."""
+        self._touched = True
         known = self._connection.exec_driver_sql(
             "SELECT id FROM quarantine WHERE digest = ? AND source = ? AND reason = ?",
             (digest, source, reason),
@@ -217,6 +260,7 @@ class Transaction:
 
     def release(self, number: int) -> None:
         """Take a message out of quarantine."""
+        self._touched = True
         size = self._connection.exec_driver_sql(
             "DELETE FROM quarantine WHERE id = ? RETURNING length(raw)", (number,)
         ).scalar()
@@ -231,37 +275,27 @@ class Transaction:
 
     def flush(self) -> None:
         """Write what was collected. Called by the writer before it commits."""
-        _insert_many(self._connection, "event", len(schema.event.columns), self._rows)
+        run, insert = self._statements.run, self._statements.insert
+        insert("event", self._rows)
         if self._links:
             numbers = self._unit_numbers()
-            _insert_many(self._connection, "event_unit", 2, [(seq, numbers[name]) for seq, name in self._links])
-        for id_, values in self._dedup.items():
-            self._connection.exec_driver_sql("INSERT OR REPLACE INTO dedup VALUES (?, ?, ?, ?, ?, ?)", (id_, *values))
-        states = [(station, *state) for station, state in self._states.items()]
-        _insert_many(self._connection, "station_state", 4, states, replace=True)
-        for source, at in self._marks.items():
-            self._connection.exec_driver_sql("INSERT OR REPLACE INTO source_mark VALUES (?, ?)", (source, at))
+            insert("event_unit", [(seq, numbers[name]) for seq, name in self._links])
+        if self._samples:
+            samples, blocks = self._names.samples.rows(self._connection, self._samples)
+            insert("sample", samples)
+            insert("sample_block", blocks)
+        insert("dedup", [(id_, *values) for id_, values in self._dedup.items()], replace=True)
+        insert("station_state", [(station, *state) for station, state in self._states.items()], replace=True)
+        insert("source_mark", list(self._marks.items()), replace=True)
         if self._rows:
-            self._connection.exec_driver_sql("UPDATE meta SET value = ? WHERE key = 'head'", (str(self.head),))
+            run("UPDATE meta SET value = ? WHERE key = 'head'", (str(self.head),))
 
 
-def _insert_many(
-    connection: Connection, table: str, width: int, rows: Sequence[tuple[Any, ...]], *, replace: bool = False
-) -> None:
-    verb = "INSERT OR REPLACE" if replace else "INSERT"
-    one = "(" + ",".join("?" * width) + ")"
-    start, left = 0, len(rows)
-    while left:
-        count = min(_ROWS, 1 << (left.bit_length() - 1))
-        values = tuple(chain.from_iterable(rows[start : start + count]))
-        connection.exec_driver_sql(f"{verb} INTO {table} VALUES " + ",".join([one] * count), values)
-        start, left = start + count, left - count
-
-
-def _padded(keys: Sequence[str | bytes]) -> Iterator[tuple[str, tuple[str | bytes, ...]]]:
-    """Marks and values for `IN (…)`: the last one repeated up to a power of two, so that there are few statements."""
-    for start in range(0, len(keys), 4096):
-        part = keys[start : start + 4096]
-        count = 1 << (len(part) - 1).bit_length()
-        padding = [part[-1]] * (count - len(part))
-        yield ",".join("?" * count), (*part, *padding)
+@lru_cache(maxsize=16)
+def _seen(count: int) -> str:
+    marks = ",".join(f"?{number}" for number in range(1, count + 1))  # numbered: each id is given once, and used twice
+    return (
+        "SELECT 0, e.id, e.digest, coalesce(p.handle, p.station, ''), 0, 0 "
+        f"FROM event e JOIN place p ON p.id = e.place WHERE e.id IN ({marks}) "
+        f"UNION ALL SELECT 1, id, digest, owner, repeats, reused FROM dedup WHERE id IN ({marks})"
+    )

@@ -38,6 +38,8 @@ _MOST_REFUSALS = 3
 _TRUNCATE_AGAIN_S = 10.0
 _DELETED = 8 << 20
 """About what one step of retention writes to the WAL."""
+_SAMPLE = 64
+"""About what one sample writes to the WAL."""
 
 
 class Feed(Protocol[Item]):
@@ -165,6 +167,11 @@ class Writer:
         rows = self._open.exec_driver_sql("SELECT source, at FROM source_mark")
         return dict(tuple(row) for row in rows)
 
+    def positions(self, source: str) -> dict[str, bytes]:
+        """How far a source was read, by what of it."""
+        rows = self._open.exec_driver_sql("SELECT key, value FROM source_position WHERE source = ?", (source,))
+        return dict(tuple(row) for row in rows)
+
     def open_gaps(self) -> list[OpenGap]:
         """Gaps that were open when the journal was last written."""
         rows = self._open.exec_driver_sql('SELECT id, source, station, cause FROM gap WHERE "end" IS NULL')
@@ -249,11 +256,15 @@ class Writer:
             connection, self.place, self.head, self._names, quarantine_bytes=self.settings.quarantine_bytes
         )
         feed.apply(transaction, items)
+        if transaction.empty:  # a copy, or what no station had anything to say about: no write, no sync
+            connection.exec_driver_sql("ROLLBACK")
+            return []
         transaction.flush()
         connection.exec_driver_sql("COMMIT")
         self.head = transaction.head
         self.commits += 1
         self._unmerged += 16_384 + sum(len(event.raw) + 2048 for event in transaction.events)
+        self._unmerged += transaction.sample_count * _SAMPLE
         return transaction.events
 
     def _roll_back(self, feed: Feed[Item]) -> None:
