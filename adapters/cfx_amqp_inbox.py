@@ -132,7 +132,8 @@ class Inbox:
 
     def _put(self, item: _Item) -> None:
         self._items.append(item)
-        self._wake()
+        if self._wanted is not None:
+            self._wake()
 
     def _wake(self) -> None:
         if self._wanted is not None and not self._wanted.done():

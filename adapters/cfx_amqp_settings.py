@@ -35,6 +35,9 @@ def _is_temporary(address: str) -> bool:
     return address.startswith(("/exchange/", "/topic/"))
 
 
+_SHORT_IDLE_S = 5.0
+
+
 class Tls(BaseModel):
     """TLS of either form. An empty table is enough for a client that trusts the system's authorities."""
 
@@ -219,6 +222,11 @@ class CfxAmqpConnection(BaseModel):
             local = is_loopback(self.host or "")
             if self.user is not None and self.tls is None and not local:
                 found.append(f"{self.name}: the password goes to {self.host} in clear text; use tls")
+            if self.idle_timeout_s < _SHORT_IDLE_S:
+                found.append(
+                    f"{self.name}: idle_timeout_s = {self.idle_timeout_s:g}: brokers send a sign of life only every second "
+                    "or two (RabbitMQ 3.10); a quiet connection would drop again and again"
+                )
             found += [
                 f"{self.name}: {address!r} makes a queue that lives as long as our connection; name a queue to keep what is "
                 "sent while we are away"

@@ -29,6 +29,12 @@ _ZERO: Mapping[str, Any] = {
 }
 
 
+class LeftOut(PythonEnum):
+    """Given for a field that may not be null and is not known: it is not written, and readers give it their default."""
+
+    UNKNOWN = "unknown"
+
+
 def complete(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The whole body of message `name`: `$type` first, then every field in the catalogue's order, at every depth.
 
@@ -55,6 +61,8 @@ def _object(declared: Compound, given: Mapping[str, Any], path: str, tagged: boo
         if key != "$type" and key not in actual.fields:
             refuse(f"{path}.{key}", given[key], f"{actual.name} has the fields {', '.join(actual.fields)}")
     for field in actual.fields.values():
+        if given.get(field.name) is LeftOut.UNKNOWN:
+            continue
         value = _field(actual, field, given, f"{path}.{field.name}")
         if actual.sparse and (value is None or (field.sparse and not value)):
             continue

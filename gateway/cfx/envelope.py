@@ -60,11 +60,12 @@ def read(payload: bytes, *, limits: Limits = DEFAULT_LIMITS, gzip: bool | None =
         text = raw.removeprefix(BOM)
     if not text.isascii():
         _check_utf8(text)
-    if text.count(b"{") + text.count(b"[") > limits.depth:
+    marks = text.translate(None, _NEITHER_OPENING_NOR_SPACE)
+    if len(marks) > limits.depth < len(marks.translate(None, _SPACE)):  # it cannot be deeper than it has brackets
         check_depth(text, limits.depth)
     try:
         if text[:1] == b"{" or text.lstrip()[:1] == b"{":
-            return [_message(raw, text)]
+            return [_message(raw, text, marks)]
         if longer_than(text, limits.messages):
             raise DecodeError("too-many", f"more than {limits.messages} envelopes in one array")
         return _array(text)
@@ -99,17 +100,23 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 def _element(raw: bytes) -> CfxMessage | Unreadable:
     try:
-        return _message(raw, raw)
+        return _message(raw, raw, raw.translate(None, _NEITHER_OPENING_NOR_SPACE))
     except DecodeError as error:
         return Unreadable(raw=raw, reason=error.reason, detail=str(error))
 
 
-def _is_compact(text: bytes) -> bool:
+_OPENING, _SPACE = b"{[", b" \n\r\t"
+_NEITHER_OPENING_NOR_SPACE = bytes(set(range(256)) - set(_OPENING + _SPACE))
+"""Without these a message of 1 KB is some ten bytes, which tell all that is asked here: one pass in place of six."""
+
+
+def _is_compact(text: bytes, marks: bytes) -> bool:
     """Whether there is surely no insignificant white space in it, if it is JSON at all.
 
     The one space that the SDK writes is in `$type` (`CFX.Heartbeat, CFX`); outside of strings no JSON goes on with a C.
     """
-    return text.count(b" ") == text.count(b", CFX") and not (b"\n" in text or b"\r" in text or b"\t" in text)
+    spaces = marks.translate(None, _OPENING)
+    return not spaces or (not spaces.strip(b" ") and len(spaces) == text.count(b", CFX"))
 
 
 def _minified(raw: bytes, text: bytes) -> bytes:
@@ -120,8 +127,8 @@ def _minified(raw: bytes, text: bytes) -> bytes:
     return raw if len(minified) == len(raw) else minified
 
 
-def _message(raw: bytes, text: bytes) -> CfxMessage:
-    minified = raw if text is raw and _is_compact(text) else _minified(raw, text)
+def _message(raw: bytes, text: bytes, marks: bytes) -> CfxMessage:
+    minified = raw if text is raw and _is_compact(text, marks) else _minified(raw, text)
     header, body = read_header(minified)
     name = header.MessageName
     timestamp = header.TimeStamp or None

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.cfx import catalogue, states
-from gateway.cfx.partial import partial, too_many_objects
+from gateway.cfx.partial import Partial, partial, too_many_objects
 from gateway.cfx.times import read_span
 from gateway.cfx.units import FloatIdentifier, Token, identifier, number, units
 from gateway.core.observation import NO_FACTS, Facts, FaultFact, Kind
@@ -53,10 +53,8 @@ def body_facts(name: str, body: bytes) -> Facts:
     """
     if too_many_objects(body):
         return _facts(name, {}, False)
-    known = catalogue.kind(name) is not Kind.UNKNOWN
     small = len(body) < _SMALL or sum(map(body.count, (b",", b"{", b"["))) < _SMALL
-    if known:
-        way = partial(name, _wanted(name))
+    if (way := _way(name)) is not None:
         said = way.decode(body, strict=small)
         if said is not None:
             try:
@@ -75,8 +73,15 @@ def _whole(body: bytes) -> Body:
     return value if type(value) is dict else {}
 
 
-def _wanted(name: str) -> tuple[str, ...]:
-    return _GENERAL + _SPECIAL[name][1] if name in _SPECIAL else _GENERAL
+_ways: dict[str, Partial] = {}
+
+
+def _way(name: str) -> Partial | None:
+    """How to decode bodies of a message of the catalogue; None for a name that it does not have."""
+    way = _ways.get(name)
+    if way is None and catalogue.kind(name) is not Kind.UNKNOWN:
+        way = _ways[name] = partial(name, _GENERAL + _SPECIAL[name][1] if name in _SPECIAL else _GENERAL)
+    return way
 
 
 def facts(name: str, body: Body) -> Facts:
@@ -116,9 +121,9 @@ def _place(place: Body, said: dict[str, Any]) -> None:
     """Work and place: what the body itself says counts before what its fault says."""
     if "transaction" not in said and (transaction := _transaction(place)):
         said["transaction"] = transaction
-    if "lane" not in said and (lane := number(place.get("Lane"))) is not None:
+    if "Lane" in place and "lane" not in said and (lane := number(place["Lane"])) is not None:
         said["lane"] = lane
-    if "stage" not in said and (stage := _stage(place)):
+    if ("Stage" in place or "StageName" in place) and "stage" not in said and (stage := _stage(place)):
         said["stage"] = stage
 
 

@@ -7,7 +7,6 @@ a body costs little more than its identifiers do, and one made to explode in mem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, TypedDict
 
 import msgspec
@@ -90,7 +89,6 @@ def too_many_objects(body: bytes) -> bool:
     return len(body) > _OBJECTS and body.count(b"{") > _OBJECTS
 
 
-@cache
 def partial(name: str, wanted: tuple[str, ...]) -> Partial:
     """The way to decode bodies of `name`, a message of the catalogue, for its units and the `wanted` fields."""
     message = compound(name)

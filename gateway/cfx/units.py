@@ -67,6 +67,8 @@ def identifier(value: object) -> str | None:
 
     Raises FloatIdentifier for a float; `Token` keeps such a number's text.
     """
+    if type(value) is str:  # nearly always
+        return value or None
     if isinstance(value, str):
         return str(value) or None
     if type(value) is float:
@@ -76,6 +78,8 @@ def identifier(value: object) -> str | None:
 
 def number(value: object) -> int | None:
     """A whole number of CFX's size, also when it was sent as text or as `1.0`."""
+    if type(value) is int:  # nearly always
+        return value if -_NUMBERS <= value < _NUMBERS else None
     if isinstance(value, str):
         digits = value.removesuffix(".0")
         if len(digits) > 10 or not digits.isascii() or not digits.isdigit():

@@ -10,6 +10,7 @@ LINESIDE = UUID("6f1c8c1e-7d0b-5c39-9c52-3d1a5b0f4e77")
 """Namespace of everything that Lineside derives (RFC 9562, version 5)."""
 
 ZERO = "00000000-0000-0000-0000-000000000000"
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _GUID = re.compile(
     r"[({]?([0-9a-fA-F]{8})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{12})[)}]?"
 )
@@ -30,6 +31,8 @@ def guid(text: str | None) -> str | None:
     """Canonical text of a GUID in any of the forms .NET writes; None when it is none, or zero."""
     if text is None:
         return None
+    if _CANONICAL.fullmatch(text):  # as nearly all are written
+        return None if text == ZERO else text
     match = _GUID.fullmatch(text)
     if match is None:
         return None

@@ -27,7 +27,7 @@ from cproton import (
     lib,
 )
 
-from gateway.transport.amqp_links import Received, Receiver, Sender, describe, key_of, link_of, session_of
+from gateway.transport.amqp_links import SCRATCH, Received, Receiver, Sender, describe, link_of, session_of
 
 MAX_SESSIONS = 8
 """Sessions per connection that a peer may open: the SDK and every client we know use one."""
@@ -80,9 +80,10 @@ class Engine:
         self.options = options
         self.credit = options.credit
         self.max_message = options.max_message
-        self.receivers: dict[int, Receiver] = {}
-        self.senders: dict[int, Sender] = {}
-        self.scratch = bytearray(65_536)
+        self.receivers: dict[object, Receiver] = {}
+        """By C object. One object has many wrappers, of proton's and of cffi's; cffi's compare by address."""
+        self.senders: dict[object, Sender] = {}
+        self.scratch = ffi.new("char[]", SCRATCH)
         self.used = 0
         """Bytes read and not yet acknowledged."""
         self.outstanding = 0
@@ -99,7 +100,9 @@ class Engine:
         self._transport.max_frame_size = options.max_frame_size
         self._transport.channel_max = MAX_SESSIONS - 1
         if options.idle_timeout_s is not None:
-            self._transport.idle_timeout = options.idle_timeout_s
+            # proton gives up a peer in the second period without a byte; and peers are told half of what we mean
+            # (AMQP 1.0, 2.4.5), so that one that is a little late is not lost.
+            self._transport.idle_timeout = options.idle_timeout_s / 2
         self._connection = proton.Connection()
         self._collector = proton.Collector()
         self._connection.collect(self._collector)
@@ -161,15 +164,16 @@ class Engine:
 
     def _events(self, collector: object) -> None:
         arrived: dict[Receiver, None] = {}
+        receivers = self.receivers
         while (event := lib.pn_collector_peek(collector)) != ffi.NULL:
             kind = lib.pn_event_type(event)
             try:
                 if kind == PN_DELIVERY:
                     delivery = lib.pn_event_delivery(event)
-                    key = key_of(lib.pn_delivery_link(delivery))
-                    if (receiver := self.receivers.get(key)) is not None:
+                    link = lib.pn_delivery_link(delivery)
+                    if (receiver := receivers.get(link)) is not None:
                         arrived[receiver] = None
-                    elif (sender := self.senders.get(key)) is not None:
+                    elif (sender := self.senders.get(link)) is not None:
                         sender.updated(delivery)
                 else:
                     self._drain(arrived)  # what came before a Detach is read before it
@@ -197,7 +201,7 @@ class Engine:
 
     def _event(self, kind: int, event: object) -> None:
         if kind == PN_LINK_FLOW:
-            sender = self.senders.get(key_of(lib.pn_event_link(event)))
+            sender = self.senders.get(lib.pn_event_link(event))
             if sender is not None:
                 sender.flow()
         elif kind == PN_LINK_REMOTE_OPEN:
@@ -238,7 +242,7 @@ class Engine:
     # Links
 
     def _link_opened(self, link: proton.Receiver | proton.Sender) -> None:
-        key = key_of(link._impl)
+        key = link._impl
         known = self.receivers.get(key) or self.senders.get(key)
         if known is not None:
             known.attached()
@@ -266,7 +270,7 @@ class Engine:
         link.open()
 
     def _link_closed(self, link: proton.Receiver | proton.Sender) -> None:
-        key = key_of(link._impl)
+        key = link._impl
         known = self.receivers.get(key) or self.senders.get(key)
         if known is None:
             link.close()
@@ -293,7 +297,7 @@ class Engine:
 
     def _forget(self, link: Receiver | Sender, reason: str) -> None:
         link.die(reason)
-        key = key_of(link.link._impl)
+        key = link.link._impl
         if isinstance(link, Receiver):
             self._stalled.pop(link, None)
         self.receivers.pop(key, None)
@@ -310,7 +314,7 @@ class Engine:
         link.snd_settle_mode = proton.Link.SND_UNSETTLED
         if durable:
             link.source.durability = proton.Terminus.CONFIGURATION
-        receiver = self.receivers[key_of(link._impl)] = Receiver(self, link, address)
+        receiver = self.receivers[link._impl] = Receiver(self, link, address)
         link.open()
         self.touch()
         return receiver
@@ -324,7 +328,7 @@ class Engine:
         link.snd_settle_mode = proton.Link.SND_UNSETTLED
         if durable:
             link.target.durability = proton.Terminus.CONFIGURATION
-        sender = self.senders[key_of(link._impl)] = Sender(self, link, address)
+        sender = self.senders[link._impl] = Sender(self, link, address)
         link.open()
         self.touch()
         return sender
@@ -349,8 +353,9 @@ class Engine:
     def accept(self, message: Received) -> None:
         """Settled together with all others of this turn of the loop."""
         if not self._over:
+            if not self._accepted:
+                self.touch()
             self._accepted.append(message)
-            self.touch()
 
     def turn(self) -> None:
         """Carry out the local changes since the last time."""

@@ -33,12 +33,16 @@ OVERRUN = 2
 offence. Beyond this a broker is left unread until we have acknowledged, and a machine's connection ends."""
 
 
+SCRATCH = 65_536
+"""Bytes of a delivery that are read without taking memory for them first; C memory, which is handed on as it is."""
+
+
 class Engine(Protocol):
     """What a link needs of its connection."""
 
     used: int
-    scratch: bytearray
-    senders: dict[int, Sender]
+    scratch: object
+    senders: dict[object, Sender]
 
     @property
     def credit(self) -> int: ...
@@ -53,11 +57,6 @@ class Engine(Protocol):
     def accept(self, message: Received) -> None: ...
     def hand_over(self, message: Received) -> None: ...
     def violated(self, name: str, text: str) -> None: ...
-
-
-def key_of(pointer: object) -> int:
-    """Address of a C object: what identifies it, for every wrapper of it is another Python object."""
-    return int(ffi.cast("uintptr_t", pointer))
 
 
 def link_of(event: object) -> proton.Receiver | proton.Sender:
@@ -216,10 +215,9 @@ class Receiver:
     def _take(self, waiting: int) -> bytes:
         if not waiting:
             return b""
-        scratch = self.engine.scratch if waiting <= len(self.engine.scratch) else bytearray(waiting)
-        taken = lib.pn_link_recv(self._impl, ffi.from_buffer(scratch), waiting)
-        with memoryview(scratch) as view:
-            return bytes(view[: max(taken, 0)])
+        scratch = self.engine.scratch if waiting <= SCRATCH else ffi.new("char[]", waiting)
+        taken = lib.pn_link_recv(self._impl, scratch, waiting)
+        return bytes(ffi.buffer(scratch, max(taken, 0)))
 
     def _keep(self, chunk: bytes) -> None:
         if self.partial is None:
@@ -297,7 +295,7 @@ class Sender:
         self._impl = link._impl
         self._tags = count(1)
         self._waiting: deque[tuple[bytes, asyncio.Future[Sent] | None]] = deque()
-        self._sent: dict[int, asyncio.Future[Sent]] = {}
+        self._sent: dict[object, asyncio.Future[Sent]] = {}
         self._reason = ""
 
     def attached(self) -> None:
@@ -349,7 +347,7 @@ class Sender:
             pn_link_send(self._impl, data)
             lib.pn_link_advance(self._impl)
             if future is not None:
-                self._sent[key_of(delivery)] = future
+                self._sent[delivery] = future
             elif self.link.remote_snd_settle_mode != proton.Link.SND_UNSETTLED:
                 lib.pn_delivery_settle(delivery)
             self.engine.touch()
@@ -364,7 +362,7 @@ class Sender:
         outcome = _OUTCOMES.get(state)
         if outcome is None and not settled:
             return
-        future = self._sent.pop(key_of(delivery), None)
+        future = self._sent.pop(delivery, None)
         if future is not None and not future.done():
             # Settled without a state: it gave up on saying (2.6.12), so the message counts as not delivered.
             future.set_result(Sent(outcome or Outcome.RELEASED, self._rejection(delivery, state)))

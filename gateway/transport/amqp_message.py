@@ -142,7 +142,7 @@ def decode(raw: bytes, *, truncated: bool = False, applications: bool = False) -
 
 
 def _section(raw: bytes, pos: int) -> tuple[int, int]:
-    if raw[pos : pos + 2] == b"\x00\x53" and pos + 2 < len(raw):
+    if raw.startswith(b"\x00\x53", pos) and pos + 2 < len(raw):
         return raw[pos + 2], pos + 3
     if raw[pos : pos + 2] == b"\x00\x80" and pos + 10 <= len(raw):
         return int.from_bytes(raw[pos + 2 : pos + 10]), pos + 10
@@ -215,9 +215,11 @@ def _properties(raw: bytes, pos: int, message: AmqpMessage) -> int:
 
 
 def _fits(index: int, value: object) -> bool:
+    if type(value) is str:
+        return index != 9
     if index in (0, 5):
-        return isinstance(value, str | int | bytes | UUID)
-    return isinstance(value, int if index == 9 else str)
+        return isinstance(value, int | bytes | UUID)
+    return index == 9 and isinstance(value, int)
 
 
 def _applications(value: object) -> Mapping[str, str | int | bool | None]:

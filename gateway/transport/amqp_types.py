@@ -61,7 +61,10 @@ def read(data: bytes, pos: int, depth: int = 0) -> tuple[object, int]:
     """
     if depth > MAX_DEPTH:
         raise MalformedError(f"nested deeper than {MAX_DEPTH}")
-    if pos < len(data) and data[pos] == 0:
+    code = data[pos] if pos < len(data) else 0x40
+    if code == 0xA1 and pos + 1 < len(data) and (end := pos + 2 + data[pos + 1]) <= len(data):
+        return _text(data, pos + 2, end, "utf-8"), end  # a short string, as most values are: the straight way
+    if code == 0:
         descriptor, pos = read(data, pos + 1, depth + 1)
         value, pos = read(data, pos, depth + 1)
         return Described(descriptor, value), pos
@@ -73,10 +76,7 @@ def _content(data: bytes, code: int, begin: int, end: int, depth: int) -> object
     if code in _CONSTANT:
         return _CONSTANT[code]
     if code in (0xA1, 0xB1, 0xA3, 0xB3):
-        try:
-            return data[begin:end].decode("ascii" if code in (0xA3, 0xB3) else "utf-8")
-        except UnicodeDecodeError as error:
-            raise MalformedError(f"text at byte {begin}: {error.reason}") from error
+        return _text(data, begin, end, "ascii" if code in (0xA3, 0xB3) else "utf-8")
     if code in _UNSIGNED:
         return int.from_bytes(data[begin:end])
     if code in _SIGNED:
@@ -87,6 +87,13 @@ def _content(data: bytes, code: int, begin: int, end: int, depth: int) -> object
         items = _items(data, code, begin, end, depth)
         return items if code in (0xC0, 0xD0) else _pairs(items)
     return _rare(data, code, begin, end, depth)
+
+
+def _text(data: bytes, begin: int, end: int, encoding: str) -> str:
+    try:
+        return data[begin:end].decode(encoding)
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"text at byte {begin}: {error.reason}") from error
 
 
 def _rare(data: bytes, code: int, begin: int, end: int, depth: int) -> object:

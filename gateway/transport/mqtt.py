@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import cast
 
@@ -28,6 +28,7 @@ from gateway.transport.mqtt_talk import Talk, Welcome
 __all__ = ["Options", "PublishRefused", "Session", "session"]
 
 _NO_META: dict[str, str | int] = {}
+_ABORT_S = 0.5
 _BESIDE_PAYLOAD = 128 << 10
 """Room that topic and properties of a message may take beside the largest payload."""
 
@@ -154,7 +155,10 @@ class Session(asyncio.Protocol):
         finally:
             self._end("closed by us")
             transport.abort()
-        await asyncio.shield(self._gone)
+        # A turn or two of the loop. uvloop never says so of a socket that was cancelled while it was being made.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ABORT_S):
+                await asyncio.shield(self._gone)
 
     def _fail(self, what: str) -> None:
         """The connection is of no use any more, for this reason."""

@@ -78,6 +78,7 @@ def test_warnings(tmp_path: Path) -> None:
     assert "clear text" in settings(**client, user="u", password="env:PW").warnings()[0]
     assert settings(**client | {"host": "localhost"}, user="u", password="env:PW").warnings() == []
     assert "pose" in settings(**client, tls={"verify": False}).warnings()[0]
+    assert "drop again" in settings(**client, idle_timeout_s=2.0).warnings()[0]
 
 
 def test_basis() -> None:
