@@ -10,6 +10,7 @@ from gateway.core.errors import ConfigError
 FILE = "lineside.toml"
 VARIABLE = "LINESIDE_CONFIG"
 SYSTEM = Path("/etc/lineside")
+PROFILES = "profiles"
 
 _HERE = Path(__file__).resolve().parent
 
@@ -49,3 +50,10 @@ def base_folder(config: Path) -> Path:
     """
     packaged = _HERE / "_config" / FILE
     return Path.cwd() / "config" if config.absolute() == packaged else config.absolute().parent
+
+
+def profile_folders(config: Path, *, system: Path = SYSTEM) -> tuple[Path, ...]:
+    """Where profiles are looked for, the first that has one wins: beside the configuration file, in the system's
+    folder, in the package. They need not exist."""
+    folders = (base_folder(config) / PROFILES, system / PROFILES, config_dir() / PROFILES)
+    return tuple(dict.fromkeys(folder.absolute() for folder in folders))

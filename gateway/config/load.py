@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from gateway.config import rules
-from gateway.config.document import Document, KeyPath
+from gateway.config import profiles, rules
 from gateway.config.models import (
     NAME,
     Auth,
@@ -27,28 +26,43 @@ from gateway.config.models import (
     Station,
     Table,
     Timing,
-    fields,
 )
 from gateway.config.plan import Placed
-from gateway.config.problems import LATER, Problems, allowed, suggestion, unknown
+from gateway.core.document import Document, KeyPath
 from gateway.core.errors import ConfigError
+from gateway.core.problems import Problems, allowed, fields, suggestion, unknown
 from gateway.core.secrets import Secret
+from gateway.profile.bound import Bound
 
 T = TypeVar("T", bound=Table)
 S = TypeVar("S", bound=LooseStation)
 Protocols = Mapping[str, type[BaseModel]]
 """The settings model of a `[[connection]]` by the name of its protocol. Each has the fields `protocol` and `name`."""
 
+LATER = {
+    "sink": "sinks are not available in this version",
+}
+"""Keys of the design that this version does not know yet: said so, instead of asking whether it is a misspelling."""
+
 IN_PLACE = "in-place"  # stands for the name until the plan gives one
 
 
-def load(path: Path, protocols: Protocols, *, folder: Path | None = None) -> Config:
+def claim_keys(settings: type[BaseModel] | None) -> frozenset[str]:
+    """What a source on a connection of this protocol, written in place, says beside the connection's settings."""
+    return frozenset(getattr(settings, "claims", ("handle",)))
+
+
+def load(
+    path: Path, protocols: Protocols, *, folder: Path | None = None, profile_folders: Sequence[Path] | None = None
+) -> Config:
     """Read and check a configuration file.
 
-    `folder` is where relative paths start: the file's own unless given. Secrets are not looked up (`check_secrets`).
+    `folder` is where relative paths start: the file's own unless given. profile_folders: where profiles are looked for,
+    the first that has one wins; by default those of `profiles.folders`. Secrets are not looked up (`check_secrets`).
     Raises ConfigError with one line per problem, `FILE:LINE: KEY: what is wrong; allowed: ...`, in the order of the file.
     """
-    return _Reading(Document.read(path), protocols, folder or path.absolute().parent).config()
+    base = folder or path.absolute().parent
+    return _Reading(Document.read(path), protocols, base, profile_folders or profiles.folders(base)).config()
 
 
 def check_secrets(path: Path, config: Config) -> None:
@@ -87,12 +101,13 @@ _TABLES: Mapping[str, type[Table]] = {
 class _Reading:
     """Reads piece by piece, so that a mistake in one table hides none in another."""
 
-    def __init__(self, document: Document, protocols: Protocols, folder: Path) -> None:
+    def __init__(self, document: Document, protocols: Protocols, folder: Path, profile_folders: Sequence[Path]) -> None:
         self._document = document
         self._data = document.data
-        self._problems = Problems(document)
+        self._problems = Problems(document, later=LATER)
         self._protocols = protocols
         self._folder = folder
+        self._profiles = profile_folders
 
     def config(self) -> Config:
         problems, data = self._problems, self._data
@@ -185,13 +200,33 @@ class _Reading:
         if not tables:
             self._problems.add(path, "is missing: where does it hear this machine?", missing="source")
         name, after = table.get("name"), table.get("after")
+        bound = self._profile(table, path)
         if isinstance(name, str):
             steps = tuple(each for each in after if isinstance(each, str)) if isinstance(after, list) else None
-            placed.append(Placed(path, line, name, sources, steps))
+            profile = None if "profile" not in table else bound.protocol if bound else ""
+            placed.append(Placed(path, line, name, sources, steps, profile))
         # Sources are checked already; a stand-in lets the model check the other keys.
         rest = {**table, "source": (Named(connection=IN_PLACE),)}
         station = self._problems.read(model, rest, path, self._folder)
-        return station.model_copy(update={"source": tuple(source for _, source in sources)}) if station else None
+        if station is None:
+            return None
+        return station.model_copy(update={"source": tuple(source for _, source in sources)}).with_bound(bound)
+
+    def _profile(self, table: dict[str, Any], path: KeyPath) -> Bound | None:
+        """The station's profile, joined with its class."""
+        name = table.get("profile")
+        if not isinstance(name, str):
+            return None
+        try:
+            bound = profiles.read(name, self._profiles, self._folder)
+        except ConfigError as error:
+            for problem in error.problems:
+                self._problems.add((*path, "profile"), problem)
+            return None
+        class_ = table.get("class")
+        if isinstance(class_, str) and class_ != bound.machine_class:
+            self._problems.add((*path, "class"), f"the profile {name} is for machines of class {bound.machine_class!r}")
+        return bound
 
     def _source(self, table: object, path: KeyPath) -> Source | None:
         if not isinstance(table, dict):
@@ -206,13 +241,14 @@ class _Reading:
             hint = suggestion(next(iter(table), ""), ("connection", "protocol"))
             self._problems.add(path, f"names neither a connection nor a protocol{hint}; allowed: one of them")
             return None
+        claims = claim_keys(self._protocols.get(str(table["protocol"])))
         claim = self._problems.read(
-            Claim, {key: value for key, value in table.items() if key == "handle"}, path, self._folder
+            Claim, {key: value for key, value in table.items() if key in claims}, path, self._folder
         )
-        settings = self._in_place(table, path)
-        return InPlace(handle=claim.handle, settings=settings) if claim and settings else None
+        settings = self._in_place(table, path, claims)
+        return InPlace(handle=claim.handle, unit=claim.unit, settings=settings) if claim and settings else None
 
-    def _in_place(self, table: dict[str, Any], path: KeyPath) -> BaseModel | None:
+    def _in_place(self, table: dict[str, Any], path: KeyPath, claims: frozenset[str]) -> BaseModel | None:
         model = self._model(table, path)
         if model is None:
             return None
@@ -220,8 +256,8 @@ class _Reading:
             self._problems.add(
                 (*path, "name"), "does not belong here: a connection written in place goes by its station"
             )
-        rest = {key: value for key, value in table.items() if key != "handle"} | {"name": IN_PLACE}
-        return self._problems.read(model, rest, path, self._folder, keys=fields(model).keys() - {"name"} | {"handle"})
+        rest = {key: value for key, value in table.items() if key not in claims} | {"name": IN_PLACE}
+        return self._problems.read(model, rest, path, self._folder, keys=fields(model).keys() - {"name"} | claims)
 
 
 def _header(path: KeyPath, key: str) -> str:

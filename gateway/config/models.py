@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import zoneinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     InstanceOf,
     PlainSerializer,
+    PrivateAttr,
     WithJsonSchema,
     model_validator,
 )
@@ -23,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.address import Address, Listen
 from gateway.core.files import LocalFile, LocalPath
 from gateway.core.sizes import Bytes
+from gateway.profile.bound import Bound
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
@@ -257,6 +259,10 @@ class Claim(Table):
         default=None,
         description="CFX handle of this machine, or a list of them. May be left out where no other station is on the connection.",
     )
+    unit: Annotated[int, Field(ge=0, le=255)] | None = Field(
+        default=None,
+        description="Modbus only: number of this machine on the bus (slave address, unit identifier). Left out: 1.",
+    )
     topic: Handles | None = Field(
         default=None,
         description="`cfx-mqtt` only: topic filter of this machine, or a list of them, for machines whose envelopes name no source or a wrong one. A handle that another station claims comes before it.",
@@ -288,7 +294,15 @@ class LooseStation(Table):
     """A station that belongs to no line, such as a shared X-ray."""
 
     name: Name = Field(description="Name of the station.")
-    class_: MachineClass = Field(default="generic", alias="class", description="What kind of machine it is.")
+    class_: MachineClass | None = Field(
+        default=None,
+        alias="class",
+        description="What kind of machine it is. Left out: what its profile says, else `generic`.",
+    )
+    profile: Text | None = Field(
+        default=None,
+        description="How this model tells what it does, for machines that speak no CFX: `CLASS/MODEL`, or a path that ends in `.toml`.",
+    )
     timezone: Zone | None = Field(
         default=None, description="IANA time zone of this machine, where it is not the gateway's."
     )
@@ -298,6 +312,18 @@ class LooseStation(Table):
     source: Annotated[tuple[Source, ...], BeforeValidator(_sources), Field(min_length=1)] = Field(
         description="A table, or several as `[[….source]]`."
     )
+    _bound: Bound | None = PrivateAttr(default=None)
+
+    @property
+    def bound(self) -> Bound | None:
+        """The profile, found and joined with its class; None without one."""
+        return self._bound
+
+    def with_bound(self, bound: Bound | None) -> Self:
+        """Once its profile is read."""
+        found = self.model_copy()
+        found._bound = bound
+        return found
 
 
 class Station(LooseStation):
@@ -330,8 +356,3 @@ class Config(Table):
     )
     line: tuple[Line, ...] = Field(default=(), description="The lines.")
     station: tuple[LooseStation, ...] = Field(default=(), description="Stations that belong to no line.")
-
-
-def fields(model: type[BaseModel]) -> dict[str, Any]:
-    """Key as written in the file, and its field."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}

@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydantic import BaseModel
 
-from gateway.config.document import KeyPath
 from gateway.config.models import Config, InPlace, LooseStation, Source, Station
+from gateway.core.document import KeyPath
+from gateway.profile import hermes
+from gateway.profile.bound import Bound
 
 ENDPOINT = frozenset(
     (
@@ -19,6 +21,7 @@ ENDPOINT = frozenset(
         "listen",
         "vhost",
         "path",
+        "pattern",
         "url",
         "user",
         "password",
@@ -36,18 +39,22 @@ JOINED = frozenset(("topics", "addresses"))
 
 
 class RoutePlan(msgspec.Struct, frozen=True):
-    """What a station claims of a connection: these handles and topics, or (both empty) whatever comes in."""
+    """What a station claims of a connection: these handles and topics, or (both empty) whatever comes in; of a bus, the
+    machine with this number."""
 
     connection: str
     handles: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    unit: int | None = None
 
 
 class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A station with everything that the configuration leaves to defaults filled in.
 
     id: `LINE.NAME`, or the name of a station without line. zone: for time stamps that name none. heartbeat_s: seconds
-    between heartbeats, None when only the machine says. after: ids of the stations that boards come from.
+    between heartbeats, None when only the machine says. after: ids of the stations that boards come from. bound: its
+    profile, or what stands for it; None for a machine that speaks CFX. hermes: beside the profile's source there is one
+    of IPC-HERMES-9852.
     """
 
     id: str
@@ -58,6 +65,8 @@ class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[RoutePlan, ...]
     heartbeat_s: float | None
     after: tuple[str, ...]
+    bound: Bound | None = None
+    hermes: bool = False
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -72,7 +81,8 @@ class Resolved(msgspec.Struct, frozen=True):
 class Placed(NamedTuple):
     """A station of the file and where it stands. `sources` with their positions, as some may be unreadable.
 
-    after: as written; None where it is left out.
+    after: as written; None where it is left out. profile: the protocol that its profile is for; empty when it has one that
+    cannot be read; None without one.
     """
 
     path: KeyPath
@@ -80,6 +90,7 @@ class Placed(NamedTuple):
     name: str
     sources: tuple[tuple[int, Source], ...]
     after: tuple[str, ...] | None
+    profile: str | None = None
 
     @property
     def id(self) -> str:
@@ -173,7 +184,8 @@ def places(config: Config) -> Iterator[tuple[Placed, LooseStation]]:
 
 def _placed(path: KeyPath, line: str | None, station: LooseStation) -> Placed:
     after = station.after if isinstance(station, Station) else ()
-    return Placed(path, line, station.name, tuple(enumerate(station.source)), after)
+    profile = None if station.profile is None else station.bound.protocol if station.bound else ""
+    return Placed(path, line, station.name, tuple(enumerate(station.source)), after, profile)
 
 
 def resolve(config: Config) -> Resolved:
@@ -191,15 +203,33 @@ def resolve(config: Config) -> Resolved:
             id=placed.id,
             line=placed.line,
             name=station.name,
-            machine_class=station.class_,
+            machine_class=station.class_ or (station.bound.machine_class if station.bound else "generic"),
             zone=station.timezone or config.gateway.timezone,
             routes=_routes(placed, sharing),
             heartbeat_s=station.heartbeat_s,
             after=after.get(placed.id, ()),
+            bound=station.bound or _built_in(station, placed, sharing),
+            hermes=station.bound is not None and _tracked(placed, sharing),
         )
         for placed, station in found
     )
     return Resolved(config, sharing.connections, stations)
+
+
+def _tracked(placed: Placed, sharing: Sharing) -> bool:
+    """Whether one of its sources tells of boards over Hermes."""
+    connections = [sharing.connections[sharing.names[(*placed.path, "source", index)]] for index, _ in placed.sources]
+    return any(getattr(connection, "protocol", None) == hermes.PROTOCOL for connection in connections)
+
+
+def _built_in(station: LooseStation, placed: Placed, sharing: Sharing) -> Bound | None:
+    """What stands for the profile of a machine that needs none and speaks no CFX."""
+    return hermes.bound(station.class_ or "generic") if _tracked(placed, sharing) else None
+
+
+def unit(source: Source) -> int:
+    """Of a machine on a bus; where there is only one, it is left out often."""
+    return 1 if source.unit is None else source.unit
 
 
 def _routes(placed: Placed, sharing: Sharing) -> tuple[RoutePlan, ...]:
@@ -208,7 +238,9 @@ def _routes(placed: Placed, sharing: Sharing) -> tuple[RoutePlan, ...]:
     for index, source in placed.sources:
         claims.setdefault(sharing.names[(*placed.path, "source", index)], []).append(source)
     return tuple(
-        RoutePlan(name)
+        RoutePlan(name, unit=unit(sources[0]))
+        if getattr(sharing.connections[name], "profile_protocol", None) == "modbus"
+        else RoutePlan(name)
         if any(not source.handle and not source.topic for source in sources)
         else RoutePlan(
             name,

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from gateway.config.address import Address
-from gateway.config.document import KeyPath
-from gateway.config.models import NAME, Http, InPlace
-from gateway.config.plan import Placed, before, port, share
-from gateway.config.problems import unknown
+from gateway.config.models import NAME, Http, InPlace, Source
+from gateway.config.plan import Placed, before, port, share, unit
+from gateway.core.document import KeyPath
+from gateway.core.problems import unknown
+from gateway.profile.hermes import PROTOCOL as HERMES
 from gateway.transport.mqtt_topics import check_filter, overlap
 
 UNASSIGNED = "unassigned"
@@ -43,6 +44,7 @@ def all_of(
     yield from names(data, placed, line_of)
     yield from after(placed)
     yield from routes(data, connections, placed)
+    yield from machines(connections, placed)
     yield from listeners(connections, placed, http)
     yield from clients(connections)
     if http and not http.listen.loopback and "auth" not in data and not http.allow_anonymous:
@@ -121,6 +123,9 @@ def routes(data: dict[str, Any], connections: Connections, placed: Sequence[Plac
         )
     claims: dict[str, list[_Claimed]] = {}
     for station in placed:
+        paths = [(*station.path, "source", index) for index, _ in station.sources]
+        found = [(each, sharing.connections.get(sharing.names[each])) for each in paths]
+        yield from _beside(station, [(each, connection) for each, connection in found if connection is not None])
         for index, source in station.sources:
             path: KeyPath = (*station.path, "source", index)
             name = sharing.names[path]
@@ -128,9 +133,39 @@ def routes(data: dict[str, Any], connections: Connections, placed: Sequence[Plac
                 yield (*path, "connection"), unknown(name, "connection", known)
             if source.topic and name in sharing.connections:
                 yield from _topics((*path, "topic"), source.topic, sharing.connections[name])
-            claims.setdefault(name, []).append(_Claimed(path, station, source.handle or (), source.topic or ()))
+            yield from _profiled(path, station, source, sharing.connections.get(name))
+            claims.setdefault(name, []).append(
+                _Claimed(path, station, source.handle or (), source.topic or (), unit(source))
+            )
     for name, claim in claims.items():
-        yield from _clear(name, claim)
+        if _bus(sharing.connections.get(name)):
+            yield from _units(name, sharing.connections[name], claim)
+        elif getattr(sharing.connections.get(name), "protocol", "") == HERMES:
+            yield from _alone(name, claim)
+        elif getattr(sharing.connections.get(name), "protocol", "") != _OPC_UA:  # there the profiles tell them apart
+            yield from _clear(name, claim)
+
+
+def machines(connections: Connections, placed: Sequence[Placed]) -> Found:
+    """Where profiles say what machines tell, every connection has a station, and every station is one machine."""
+    sharing = share([settings for _, settings in connections], placed)
+    used = set(sharing.names.values())
+    for path, settings in connections:
+        if getattr(settings, "name", "") not in used and hasattr(settings, "profile_protocol"):
+            yield path, f"no station is on it; allowed: on {getattr(settings, 'protocol', '')} at least one"
+    for station in placed:
+        first: tuple[str, int] | None = None
+        for index, source in station.sources:
+            path = (*station.path, "source", index)
+            protocol = getattr(sharing.connections.get(sharing.names[path]), "profile_protocol", None)
+            machine = (sharing.names[path], unit(source))
+            if protocol in _LOOKED_AT and machine != (first := first or machine):
+                yield path, f"is another machine than {station.id} is already; allowed: one station for each machine"
+
+
+_OPC_UA = "opcua"
+_LOOKED_AT = frozenset(("modbus", _OPC_UA))
+"""Of two such machines the values of one would be taken for changes of the other's."""
 
 
 class _Claimed(NamedTuple):
@@ -138,6 +173,72 @@ class _Claimed(NamedTuple):
     station: Placed
     handles: tuple[str, ...]
     topics: tuple[str, ...]
+    unit: int
+
+
+def _profiled(path: KeyPath, station: Placed, source: Source, connection: BaseModel | None) -> Found:
+    """Machines that speak CFX need no profile, all others do, and one for their protocol."""
+    if connection is None:
+        return
+    protocol = getattr(connection, "protocol", "")
+    wanted = getattr(connection, "profile_protocol", None)
+    if protocol == HERMES:
+        if source.handle or source.unit is not None:
+            yield path, f"machines on {HERMES} have neither handle nor unit; allowed: none of them"
+        return
+    if wanted is None:
+        if station.profile is not None:
+            yield (*station.path, "profile"), f"machines on {protocol} speak CFX and need none"
+        if source.unit is not None:
+            yield (*path, "unit"), f"connections of protocol {protocol!r} have no units; allowed: on Modbus"
+        return
+    if station.profile is None:
+        yield station.path, f"needs a profile: a machine on {protocol} says nothing by itself; lineside profile list"
+    elif station.profile and station.profile != wanted:
+        yield (*station.path, "profile"), f"is for {station.profile}, but its source is {protocol}"
+    bus = _bus(connection)
+    if source.handle:
+        yield (*path, "handle"), f"machines on {protocol} have no handle{'; allowed: unit' if bus else ''}"
+    if source.unit is not None and not bus:
+        yield (*path, "unit"), f"connections of protocol {protocol!r} have no units; allowed: on Modbus"
+
+
+def _beside(station: Placed, sources: Sequence[tuple[KeyPath, BaseModel]]) -> Found:
+    """A machine tells of its boards over Hermes alone, or beside the source that its profile is for."""
+    tracked = [path for path, connection in sources if getattr(connection, "protocol", "") == HERMES]
+    others = [each for path, each in sources if path not in tracked]
+    if not tracked:
+        return
+    if station.profile is not None and not others:
+        yield (*station.path, "profile"), f"is for another source, and there is none; on {HERMES} none is needed"
+    if any(getattr(each, "profile_protocol", None) is None for each in others):
+        yield tracked[0], "its machine speaks CFX too, and tells of its boards by that; allowed: one of them"
+
+
+def _bus(connection: BaseModel | None) -> bool:
+    return getattr(connection, "profile_protocol", None) == "modbus"
+
+
+def _units(connection: str, settings: BaseModel, claims: list[_Claimed]) -> Found:
+    """Each machine of a bus belongs to one station, and has a number that a machine can have there."""
+    owners: dict[int, Placed] = {}
+    protocol, units = getattr(settings, "protocol", ""), getattr(settings, "units", range(256))
+    for each in claims:
+        if each.unit not in units:
+            yield (*each.path, "unit"), f"{each.unit} is no machine on {protocol}; allowed: {units[0]} to {units[-1]}"
+        owner = owners.setdefault(each.unit, each.station)
+        if owner.path != each.station.path:
+            yield (
+                (*each.path, "unit"),
+                f"{each.unit} on connection {connection!r} is {owner.id} already; allowed: one station for each unit",
+            )
+
+
+def _alone(connection: str, claims: list[_Claimed]) -> Found:
+    """One machine has one connection."""
+    for each in claims[1:]:
+        if each.station.path != claims[0].station.path:
+            yield each.path, f"connection {connection!r} is {claims[0].station.id} already; allowed: one station"
 
 
 def _topics(path: KeyPath, topics: tuple[str, ...], connection: BaseModel) -> Found:
@@ -154,7 +255,7 @@ def _topics(path: KeyPath, topics: tuple[str, ...], connection: BaseModel) -> Fo
 def _clear(connection: str, claims: list[_Claimed]) -> Found:
     owners: dict[str, Placed] = {}
     seen: list[tuple[str, Placed]] = []
-    for path, station, handles, topics in claims:
+    for path, station, handles, topics, _ in claims:
         for handle in handles:
             owner = owners.setdefault(handle, station)
             if owner.path != station.path:

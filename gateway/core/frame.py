@@ -9,6 +9,18 @@ import msgspec
 
 from gateway.core.times import Micros
 
+LOST = "lineside:lost"
+TICK = "lineside:tick"
+"""Channels of frames of the gateway's own: sight of a station was lost, and time has passed. Payload: the station's id.
+They are frames so that a capture holds everything that a class was stepped with."""
+
+POSITION_OF, POSITION = "position_of", "position"
+"""Metadata of a frame from a source that is read from where one stopped: of what (a file's name), and how far. Committed
+with whatever comes of the frame, and given to the adapter at the next start.
+
+A position is a number that grows with every frame of the same thing, a blank, and the adapter's own words. A frame whose
+number is not beyond the committed one is a copy. An empty position is to be forgotten."""
+
 _NO_META: Mapping[str, str | int] = {}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
 from gateway.core.event import UnitRef
+from gateway.core.sample import Quality, Value
 from gateway.core.times import Micros
 
 
@@ -104,5 +106,60 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     detail: str
 
 
-Observation = CfxMessage | Unreadable
-"""Signals and records of profiled machines join this union with the profiles."""
+class Readings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Signals of one station looked at together.
+
+    keys, values: place by place; a key is SignalKey text or an alarm's key, a value is in the vocabulary's unit, None
+    when it is not known. time: the machine's, where it gave one. qualities: None when every known value is good.
+    """
+
+    station: str
+    keys: tuple[str, ...]
+    values: tuple[Value, ...]
+    time: Micros | None = None
+    qualities: tuple[Quality, ...] | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a machine says has happened, in the words of its class (`inspection`, `test`, ...).
+
+    time: the machine's, where it gave one. fields: only those that it said; numbers in the vocabulary's units. live: it
+    was told at once, so that its time says how far the machine's clock is off.
+    """
+
+    station: str
+    name: str
+    fields: Mapping[str, Value] = {}
+    children: tuple[Record, ...] = ()
+    time: Micros | None = None
+    lane: int | None = None
+    stage: str | None = None
+    live: bool = False
+
+
+class Lines(msgspec.Struct, frozen=True, gc=False):
+    """Text of a machine's, for its profile to make records of. What is open at the end goes on with the next ones.
+
+    whole: a file from its first line to its last, apart from whatever is open.
+    """
+
+    station: str
+    lines: tuple[str, ...]
+    whole: bool = False
+
+
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """The station is out of sight: from here on none of its signals is known. kept: what it says meanwhile is kept for
+    us, so that a report that is open goes on; else its end may be another one's."""
+
+    station: str
+    kept: bool = False
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """Nothing but time has passed: a deadline that the station's class asked for."""
+
+    station: str
+
+
+Observation = CfxMessage | Readings | Record | Lines | Lost | Tick | Unreadable

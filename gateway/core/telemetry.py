@@ -25,6 +25,10 @@ class Telemetry:
         self.frames_received = counter("frames_received", "Frames read from machines", _SOURCE)
         self.frame_bytes = counter("frame_bytes", "Payload bytes read from machines", _SOURCE)
         self.events_stored = counter("events_stored", "Events committed to the journal", _STATION)
+        self.samples_stored = counter("samples_stored", "Samples committed to the journal", _STATION)
+        self.poll_ticks_missed = counter(
+            "poll_ticks_missed", "Polls left out because the one before took too long", _SOURCE
+        )
         self.duplicates = counter("duplicates", "Messages recognised as copies: acknowledged, not stored", _STATION)
         self.ids_reused = counter("ids_reused", "Messages whose UniqueID came before with other content", _STATION)
         self.possible_copies = counter("possible_copies", "Events kept although they may be copies", _STATION)

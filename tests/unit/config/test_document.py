@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.document import Document, KeyPath
+from gateway.core.document import Document, KeyPath
 from gateway.core.errors import ConfigError
 
 

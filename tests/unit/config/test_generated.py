@@ -32,7 +32,7 @@ def invalid(value: Any, rule: dict[str, Any], whole: dict[str, Any], path: str =
     """Where `value` breaks the schema: as much of JSON Schema as ours uses, and an error for anything else."""
     known = {"$ref", "$schema", "$defs", "description", "default", "format", "items", "required", "properties", "type"}
     known |= {"anyOf", "enum", "const", "pattern", "additionalProperties", "minItems", "minLength"}
-    known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+    known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "maxLength", "patternProperties"}
     assert rule.keys() <= known, rule.keys() - known
     if "$ref" in rule:
         return invalid(value, whole["$defs"][rule["$ref"].removeprefix("#/$defs/")], whole, path)
@@ -52,7 +52,8 @@ def invalid(value: Any, rule: dict[str, Any], whole: dict[str, Any], path: str =
     if value not in rule.get("enum", [value]) or value != rule.get("const", value):
         return [path]
     if isinstance(value, str):
-        return [] if re.search(rule.get("pattern", ""), value) and len(value) >= rule.get("minLength", 0) else [path]
+        fits = rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", len(value))
+        return [] if re.search(rule.get("pattern", ""), value) and fits else [path]
     if isinstance(value, list):
         found = [] if len(value) >= rule.get("minItems", 0) else [path]
         return found + [each for item in value for each in invalid(item, rule.get("items", {}), whole, path)]
@@ -69,7 +70,12 @@ def _table(value: dict[str, Any], rule: dict[str, Any], whole: dict[str, Any], p
     for key, each in value.items():
         if key in fields:
             yield from invalid(each, fields[key], whole, f"{path}.{key}")
-        elif rule.get("additionalProperties") is False:
+            continue
+        patterns = [each for pattern, each in rule.get("patternProperties", {}).items() if re.search(pattern, key)]
+        others = rule.get("additionalProperties", True)
+        for each_rule in patterns or ([others] if isinstance(others, dict) else []):
+            yield from invalid(each, each_rule, whole, f"{path}.{key}")
+        if not patterns and others is False:
             yield f"{path}.{key}"
 
 

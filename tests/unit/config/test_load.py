@@ -194,7 +194,7 @@ source = [{ connection = "broker", handle = "" }, 5] #<#<
         "connection[2].name: is no name",
         "line[L1].x: unknown key",
         "line[L1].station[p1].class: is not one of the choices, did you mean 'pick_and_place'?",
-        "line[L1].station[p1].profile: profiles are not available in this version",
+        "line[L1].station[p1].profile: 'x' is no name of a profile",
         "line[L1].station[p1].source.connection: 'brokr' is no connection, did you mean 'broker'?",
         "line[L1].station[p1].source: is missing: where does it hear this machine?",
         "line[L1].station[p1].name: 'L1.p1' is the name in line 34 already",

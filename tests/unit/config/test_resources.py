@@ -49,3 +49,17 @@ def test_the_packaged_demo_keeps_its_data_out_of_the_package(tmp_path: Path, mon
     assert resources.base_folder(packaged) == tmp_path / "config"
     assert resources.base_folder(Path("config/lineside.toml")) == tmp_path / "config"
     assert resources.base_folder(Path("/etc/lineside/lineside.toml")) == Path("/etc/lineside")
+
+
+def test_the_order_in_which_profiles_are_looked_for(tmp_path: Path) -> None:
+    config = put(tmp_path / "plant" / "lineside.toml")
+    assert resources.profile_folders(config, system=tmp_path / "etc") == (
+        tmp_path / "plant/profiles",
+        tmp_path / "etc/profiles",
+        ROOT / "config/profiles",
+    )
+    # The demo's own folder is the package's.
+    assert resources.profile_folders(ROOT / "config/lineside.toml", system=tmp_path / "etc") == (
+        ROOT / "config/profiles",
+        tmp_path / "etc/profiles",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.errors import ConfigError
 
@@ -22,8 +22,16 @@ _SCALAR = re.compile(r"[^,\]}\n#]*")  # a date may hold a blank
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 
 
+class Place(NamedTuple):
+    """Where something is written: file, 1-based line, and its key for people (empty: the document itself)."""
+
+    file: str
+    line: int
+    key: str
+
+
 class Document:
-    """`data` as tomllib reads it; `line` and `name` say where a value is and what to call it."""
+    """`data` as tomllib reads it; `place` says where a value is and what to call it."""
 
     def __init__(self, file: str, text: str) -> None:
         """Raises ConfigError when it is no TOML."""
@@ -48,7 +56,7 @@ class Document:
         except FileNotFoundError:
             raise ConfigError([f"{path}: there is no such file"]) from None
         except IsADirectoryError:
-            raise ConfigError([f"{path}: is a folder; name the configuration file in it"]) from None
+            raise ConfigError([f"{path}: is a folder; name the file in it"]) from None
         except OSError as error:
             raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
         try:
@@ -73,6 +81,11 @@ class Document:
     def line(self, path: KeyPath) -> int:
         """1-based line where `path`, or else what it would stand in, begins."""
         return self._text.count("\n", 0, self._offsets.get(self.find(path), 0)) + 1
+
+    def place(self, path: KeyPath) -> Place:
+        """Where `path`, or else what it would stand in, is written."""
+        written = self.find(path)
+        return Place(self.file, self.line(written), self.name(written))
 
     def name(self, path: KeyPath) -> str:
         """`line[L1].station[pnp1].class`: a table of a list goes by its `name` if it has one."""

@@ -1,26 +1,25 @@
-"""Collecting everything that is wrong with a configuration, each with its line and in words for who wrote it."""
+"""Collecting everything that is wrong with a file of settings, each with its line and in words for who wrote it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config.document import Document, KeyPath
-from gateway.config.models import fields
+from gateway.core.document import KeyPath, Place
 from gateway.core.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 
-LATER = {
-    "sink": "sinks are not available in this version",
-    "profile": "profiles are not available in this version; a machine that speaks CFX needs none",
-}
-"""Keys of the design that this version does not know yet: said so, instead of asking whether it is a misspelling."""
+
+class Located(Protocol):
+    """Anything that knows where its parts are written: a Document, or several laid over each other."""
+
+    def place(self, path: KeyPath) -> Place: ...
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -42,28 +41,35 @@ def unknown(word: str, what: str, known: Iterable[str]) -> str:
 
 
 class Problems:
-    """Of one document. Values are not repeated in messages unless they are names: one of them may be a secret."""
+    """Of one document. Values are not repeated in messages unless they are names: one of them may be a secret.
 
-    def __init__(self, document: Document) -> None:
+    later: keys that are not known yet, and what to say about them instead of asking whether they are misspelt.
+    """
+
+    def __init__(self, document: Located, *, later: Mapping[str, str] | None = None) -> None:
         self._document = document
-        self._found: list[tuple[int, str]] = []
+        self._later = later or {}
+        self._found: list[tuple[str, int, str]] = []
 
     def add(self, path: KeyPath, message: str, *, missing: str | None = None) -> None:
         """`missing`: a key of the table at `path` that is not there."""
-        document = self._document
-        written = document.find(path)
-        name = document.name(written)
+        file, line, key = self._document.place(path)
         if missing is not None:
-            name = f"{name}.{missing}" if name else missing
-        line = document.line(written)
-        self._found.append((line, f"{document.file}:{line}: {name}: {message}"))
+            key = f"{key}.{missing}" if key else missing
+        self._found.append((file, line, f"{file}:{line}: {key + ': ' if key else ''}{message}"))
 
     def read(
-        self, model: type[M], table: object, path: KeyPath, folder: Path, *, keys: Iterable[str] | None = None
+        self,
+        model: type[M],
+        table: object,
+        path: KeyPath,
+        folder: Path | None = None,
+        *,
+        keys: Iterable[str] | None = None,
     ) -> M | None:
         """The table as `model`; None, and what is wrong is noted, when it is not one.
 
-        `keys`: what may stand in this table, where that is not just what the model has.
+        `folder`: where its relative paths start. `keys`: what may stand in this table, where that is not just what the model has.
         """
         try:
             return model.model_validate(_tuples(table), context={"folder": folder})
@@ -78,7 +84,9 @@ class Problems:
         """Raises ConfigError with everything noted, in the order of the file."""
         if self._found:
             # One mistake may be found twice, as by each branch of a union.
-            raise ConfigError(list(dict.fromkeys(text for _, text in sorted(self._found, key=lambda item: item[0]))))
+            raise ConfigError(
+                list(dict.fromkeys(text for _, _, text in sorted(self._found, key=lambda item: item[:2])))
+            )
 
     def _detail(self, model: type[BaseModel], detail: ErrorDetails, path: KeyPath, keys: Iterable[str] | None) -> None:
         kind, place = detail["type"], tuple(detail["loc"])
@@ -90,10 +98,15 @@ class Problems:
                 known = set(keys)
             else:
                 known = {key for each in _at(model, place[:-1]) for key in fields(each)}
-            message = LATER.get(word) or f"unknown key{suggestion(word, known)}{allowed(known)}"
+            message = self._later.get(word) or f"unknown key{suggestion(word, known)}{allowed(known)}"
             self.add((*path, *place), message)
         else:
             self.add((*path, *place), _words(detail))
+
+
+def fields(model: type[BaseModel]) -> dict[str, Any]:
+    """Key as written in the file, and its field."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _follows(detail: ErrorDetails, others: list[ErrorDetails]) -> bool:
