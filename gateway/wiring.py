@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from pydantic import BaseModel
 
+from adapters.modbus import look
+from adapters.modbus_settings import ModbusConnection
+from adapters.opcua_browse import browse, endpoints
+from adapters.opcua_settings import OpcUaConnection
 from adapters.registry import ADAPTERS, build
 from gateway.api.app import create_app
 from gateway.api.context import Context, HttpSettings
 from gateway.api.server import serve
+from gateway.classes.registry import CLASSES
+from gateway.classes.state import Setup
+from gateway.classes.step import set_up
 from gateway.config.models import Config
-from gateway.config.plan import Resolved
+from gateway.config.plan import Resolved, StationPlan
 from gateway.core import times
 from gateway.core.adapter import Adapter
-from gateway.core.errors import LinesideError
+from gateway.core.errors import ConfigError, LinesideError
 from gateway.core.telemetry import Telemetry
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.retry import Retry
 from gateway.ingest.settings import IngestSettings
-from gateway.ingest.stations import Route, Station, Stations
+from gateway.ingest.stations import UNASSIGNED, Route, Station, Stations
 from gateway.journal.reader import Reader
 from gateway.journal.retention import RetentionLimits
 from gateway.journal.writer import OpenGap, Writer, WriterSettings
+from gateway.profile.bound import Block, Machine, Poll, Values
+from gateway.profile.proposal import Variable
 from gateway.requests import Endpoint, Requests
 from gateway.supervisor.links import close_forgotten
 from gateway.supervisor.settings import SupervisorSettings
@@ -81,7 +91,13 @@ class Gateway:
                 or 32 << 20,
             )
             self.adapters = [
-                build(settings, gateway=config.gateway.name) for settings in self._resolved.connections.values()
+                build(
+                    settings,
+                    gateway=config.gateway.name,
+                    machines=_machines(self._resolved, name),
+                    positions=self.writer.positions(name),
+                )
+                for name, settings in self._resolved.connections.items()
             ]
             supervisor = Supervisor(
                 self.adapters, ingest, self.telemetry, supervisor_settings(config), marks=self.writer.marks()
@@ -109,11 +125,13 @@ class Gateway:
             self.writer.close()
 
     def _adopt_gaps(self, supervisor: Supervisor) -> list[OpenGap]:
-        """Gaps that were open when the gateway last stopped go on; those of sources that are gone are returned."""
+        """Gaps that were open when the gateway last stopped go on; those of sources that are gone are returned, and of
+        stations that moved to another."""
         forgotten = []
         for gap in self.writer.open_gaps():
             link, station = supervisor.links.get(gap.source), self.stations.by_id.get(gap.station or "")
-            if link is not None and station is not None:
+            there = station is not None and (station.line == UNASSIGNED or station in self.stations.on(gap.source))
+            if link is not None and station is not None and there:
                 link.adopt_gap(station, gap.id, gap.cause)
             else:
                 forgotten.append(gap)
@@ -173,6 +191,66 @@ class Gateway:
         )
 
 
+def check_adapters(resolved: Resolved) -> None:
+    """Make every adapter, which opens nothing. Raises ConfigError with what does not go together."""
+    problems: list[str] = []
+    for name, settings in resolved.connections.items():
+        try:
+            build(settings, gateway=resolved.config.gateway.name, machines=_machines(resolved, name))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+def _machines(resolved: Resolved, connection: str) -> list[Machine]:
+    """The profiled machines on a connection."""
+    return [
+        Machine(station=plan.id, unit=route.unit or 0, bound=plan.bound, zone=plan.zone)
+        for plan in resolved.stations
+        if plan.bound is not None
+        for route in plan.routes
+        if route.connection == connection
+    ]
+
+
+class Sight(NamedTuple):
+    """What reading one poll once brought. problem: why there is nothing."""
+
+    poll: Poll
+    blocks: Sequence[Block]
+    values: Values
+    problem: str | None
+
+
+async def probe(resolved: Resolved, plan: StationPlan) -> AsyncIterator[Sight]:
+    """Connect to a profiled machine and read everything once. Raises NotConnected when it is not there."""
+    assert plan.bound is not None
+    registers = plan.bound.registers
+    assert registers is not None
+    found = [(route, resolved.connections[route.connection]) for route in plan.routes]
+    route, settings = next((route, each) for route, each in found if isinstance(each, ModbusConnection))
+    machine = Machine(station=plan.id, unit=route.unit or 0, bound=plan.bound)
+    async for seen in look(settings, machine):
+        values = registers.decode(seen.poll.name, seen.blocks) if seen.problem is None else ((), ())
+        yield Sight(seen.poll, seen.blocks, values, seen.problem)
+
+
+class Browsed(NamedTuple):
+    """What a server offers (its endpoints, in words), and the variables that it has."""
+
+    endpoints: Sequence[str]
+    variables: Sequence[Variable]
+
+
+async def browse_server(settings: BaseModel, *, depth: int, most: int) -> Browsed:
+    """Raises NotConnected; LinesideError for settings of another protocol than `opcua`."""
+    if not isinstance(settings, OpcUaConnection):
+        raise LinesideError("is no connection of protocol 'opcua', and nothing else can be browsed")
+    offered = await endpoints(settings)
+    return Browsed(offered, [each async for each in browse(settings, depth=depth, most=most)])
+
+
 def stations(resolved: Resolved) -> Stations:
     made = {
         plan.id: Station(
@@ -183,15 +261,28 @@ def stations(resolved: Resolved) -> Stations:
             zone=plan.zone,
             heartbeat_s=plan.heartbeat_s,
             after=plan.after,
+            setup=None if plan.bound is None else _set_up(plan, resolved.config),
         )
         for plan in resolved.stations
     }
     routes = [
-        Route(connection=route.connection, station=made[plan.id], handles=route.handles, topics=route.topics)
+        Route(
+            connection=route.connection,
+            station=made[plan.id],
+            handles=route.handles,
+            topics=route.topics,
+            unit=route.unit,
+        )
         for plan in resolved.stations
         for route in plan.routes
     ]
     return Stations(made.values(), routes, zone=resolved.config.gateway.timezone)
+
+
+def _set_up(plan: StationPlan, config: Config) -> Setup:
+    assert plan.bound is not None
+    setup = set_up(plan.id, CLASSES[plan.machine_class], plan.bound, ignore_ids=config.gateway.ignore_ids)
+    return msgspec.structs.replace(setup, hermes=plan.hermes)
 
 
 def writer_settings(config: Config) -> WriterSettings:

@@ -76,13 +76,20 @@ def stamp(message: CfxMessage, received: Micros, zone: ZoneInfo, offset_ms: int 
         return Stamp(received, TimeQuality.SUSPECT, False)  # there is a stamp, but it is no date
     if not FIRST <= time <= LAST:  # a zone moved it out of the years 1 to 9999: no date that anyone could read
         return Stamp(received, TimeQuality.SUSPECT, False)
+    return Stamp(time, judge(time, received, offset_ms, doubtful=doubtful, coarse=message.coarse), True)
+
+
+def judge(
+    time: Micros, received: Micros, offset_ms: int | None, *, doubtful: bool = False, coarse: bool = False
+) -> TimeQuality:
+    """How far a time of the machine's can be trusted: the first quality that applies."""
     if doubtful or time < _OLDEST or time > received + _DAY:
-        return Stamp(time, TimeQuality.SUSPECT, True)
+        return TimeQuality.SUSPECT
     if offset_ms is not None and abs(offset_ms) > SUSPECT_MS:
-        return Stamp(time, TimeQuality.SUSPECT, True)
+        return TimeQuality.SUSPECT
     if received - time - (offset_ms or 0) * 1000 > DELAYED:
-        return Stamp(time, TimeQuality.DELAYED, True)
-    return Stamp(time, TimeQuality.COARSE if message.coarse else TimeQuality.GOOD, True)
+        return TimeQuality.DELAYED
+    return TimeQuality.COARSE if coarse else TimeQuality.GOOD
 
 
 def _in_zone(local: datetime, zone: ZoneInfo) -> tuple[Micros, bool]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gateway.classes import state as followed
 from gateway.classes.clock import UNKNOWN, Clock, Stamp, stamp
 from gateway.core.observation import NO_FACTS, CfxMessage, Facts, FaultFact
 from gateway.core.times import Micros
@@ -19,6 +20,8 @@ VERSION = 1
 _TRANSACTIONS = 64
 _FAULTS = 200
 _UNITS = 1000
+_PLACES = 100
+"""Stages, and lanes with a recipe: machines name them, and what was named last is kept."""
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,6 +42,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a station. Codes are SEMI E10/E58 as CFX ResourceState; None: not known.
 
     recipes: active (name, revision) by lane (`""`: the whole station). works: the newest transactions, newest last.
+    machine: what its class remembers, where the machine speaks no CFX. text: of its report that is not at its end.
     """
 
     state: int | None = None
@@ -51,6 +55,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     works: dict[str, Work] = {}
     clock: Clock = UNKNOWN
     reported_offset_ms: int | None = None
+    machine: followed.State | None = None
+    text: bytes = b""
 
 
 EMPTY = State()
@@ -97,6 +103,17 @@ def step(state: State, message: CfxMessage, received: Micros, zone: ZoneInfo) ->
     return after, Remark(stamped, offset, lane, also)
 
 
+def follow(state: State, name: str, facts: Facts, at: Micros) -> tuple[State, int | None, tuple[str, ...]]:
+    """Follow a message that was made for a station. Returns its lane, and its transaction's units known before it."""
+    lane: int | None = facts.lane
+    also: tuple[str, ...] = ()
+    changes: dict[str, object] = {}
+    if facts.transaction is not None:
+        changes["works"], lane, also = _work(state.works, name, facts)
+    _follow(state, facts, at, changes)
+    return msgspec.structs.replace(state, **changes) if changes else state, lane, also
+
+
 def alone(message: CfxMessage, received: Micros, zone: ZoneInfo) -> Remark:
     """What a message says by itself: for one that is stored long after its time."""
     return Remark(stamp(message, received, zone, None), None, message.facts.lane, ())
@@ -106,11 +123,14 @@ def _follow(state: State, facts: Facts, at: Micros, changes: dict[str, object]) 
     if facts.state is not None and facts.state != state.state:
         changes["state"], changes["since"] = facts.state, at
     if facts.stage_state is not None and facts.stage is not None:
-        changes["stages"] = {**state.stages, facts.stage: (facts.stage_state, at)}
+        stages = {key: value for key, value in state.stages.items() if key != facts.stage}
+        changes["stages"] = dict([*stages.items(), (facts.stage, (facts.stage_state, at))][-_PLACES:])
     if facts.recipe is not None:
         lane = "" if facts.lane is None else str(facts.lane)
         recipes = {key: value for key, value in state.recipes.items() if key != lane}
-        changes["recipes"] = recipes if facts.recipe_deactivated else {**recipes, lane: facts.recipe}
+        if not facts.recipe_deactivated:
+            recipes[lane] = facts.recipe
+        changes["recipes"] = dict([*recipes.items()][-_PLACES:])
     faults = _faults(state.faults, facts, at)
     if faults is not state.faults:
         changes["faults"] = faults

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 from gateway.classes import native
 from gateway.classes.own import gateway_event
+from gateway.classes.state import Look
 from gateway.core.errors import DecodeError
 from gateway.core.event import CfxHeader, Event, Origin
-from gateway.core.observation import CfxMessage, Unreadable
+from gateway.core.frame import LOST, POSITION, POSITION_OF, TICK
+from gateway.core.observation import CfxMessage, Lines, Lost, Observation, Readings, Record, Tick, Unreadable
+from gateway.core.sample import Sample
 from gateway.core.times import Micros
+from gateway.ingest.derive import EMPTY, Readers, after_restart, derive
 from gateway.ingest.identity import Identities
 from gateway.ingest.queues import Item, Refusal
 from gateway.ingest.stations import Station, Stations
@@ -24,6 +29,14 @@ _OFFSET_STEP_MS = 250
 """A clock offset that moved this far since it was last reported is an event."""
 
 
+class Wake(NamedTuple):
+    """When time alone may change something at a station (None: never), and who told of it."""
+
+    due: Micros | None
+    connection: str
+    protocol: str
+
+
 class Tally:
     """What a batch counted; added to the metrics after the commit, so that a rolled back batch counts nothing."""
 
@@ -33,7 +46,9 @@ class Tally:
         self.reused: Counter[tuple[str, str, str]] = Counter()
         self.copies: Counter[tuple[str, str, str]] = Counter()
         self.quarantined: Counter[tuple[str, str, str]] = Counter()
+        self.samples: Counter[tuple[str, str, str]] = Counter()
         self.heard: dict[tuple[str, str, str | None], Micros] = {}
+        self.wakes: dict[str, Wake] = {}
         self.dropped = 0
 
 
@@ -46,11 +61,16 @@ class Stepper:
         self.states: dict[str, native.State] = {}
         self.unreadable_states: list[str] = []
         self._changed: dict[str, native.State] = {}
+        self._looks: dict[str, Look] = {}
+        self._changed_looks: dict[str, Look] = {}
+        self._readers: Readers = {}
+        self._failing: set[str] = set()
+        """Stations whose last frame nobody could follow: a defect that comes with every frame is told once."""
         self.tally = Tally()
         for id_, (version, data) in states.items():
             stations.restore(id_)
             try:
-                self.states[id_] = native.load(version, data)
+                self.states[id_] = after_restart(native.load(version, data))
             except ValueError as error:
                 log.warning("state of station %s is unknown: %s", id_, error)
                 self.unreadable_states.append(id_)
@@ -62,6 +82,11 @@ class Stepper:
         """What is committed of it; for other threads than the writer's."""
         return self.states.get(station, native.EMPTY)
 
+    def signals(self, station: str) -> Sequence[Sample]:
+        """The newest committed sample of each of its series, in the order in which they were first seen."""
+        look = self._looks.get(station)
+        return () if look is None else tuple(look.shown.values())
+
     def apply(self, transaction: Transaction, items: Sequence[Item]) -> None:
         self.tally = Tally()
         messages = [o for item in items for o in item.observations if isinstance(o, CfxMessage)]
@@ -70,35 +95,64 @@ class Stepper:
             self._item(transaction, identities, item)
         newest = max((item.received for item in items), default=0)
         for station, state in self._changed.items():
+            if state is self.states.get(station):
+                continue
             transaction.save_state(station, native.VERSION, newest, native.save(state))
         self.tally.dropped = transaction.quarantine_dropped
 
     def roll_back(self) -> None:
         self._changed = {}
+        self._changed_looks = {}
 
     def keep(self) -> None:
         """The batch is committed."""
         self.states.update(self._changed)
-        self._changed = {}
+        self._looks.update(self._changed_looks)
+        self._changed, self._changed_looks = {}, {}
 
     def _item(self, transaction: Transaction, identities: Identities, item: Item) -> None:
         if item.effect is not None:
+            transaction.touch()
             item.effect(transaction)
         for event in item.events:
             self._append(transaction, item, event)
         if item.delivery is None:
             return
-        transaction.mark(item.connection, item.received)
+        if item.delivery.frame.channel not in (LOST, TICK):  # ours: no sign of life of the machine's
+            transaction.mark(item.connection, item.received)
+        if not self._advances(transaction, item):
+            told = [each.station for each in item.observations if isinstance(each, Readings | Record | Lines)]
+            self.tally.duplicates[told[0] if told else "", item.connection, item.protocol] += 1
+            return
         if item.refusal is not None:
             self._quarantine(
                 transaction, item, None, item.refusal.reason, item.refusal.detail, item.delivery.frame.payload
             )
             return
-        for observation in item.observations:
+        for observation in _together(item.observations):
             if isinstance(observation, Unreadable):
                 self._quarantine(transaction, item, None, observation.reason, observation.detail, observation.raw)
-            else:
+            elif isinstance(observation, CfxMessage):
                 self._message(transaction, identities, item, observation)
+            else:
+                self._observed(transaction, item, observation)
+
+    @staticmethod
+    def _advances(transaction: Transaction, item: Item) -> bool:
+        """Whether the frame is no copy, and how far its source is read with it, committed with what comes of it."""
+        assert item.delivery is not None
+        meta = item.delivery.frame.meta
+        if POSITION not in meta:
+            return True
+        source, key, position = item.connection, str(meta[POSITION_OF]), str(meta[POSITION]).encode()
+        if not position:
+            transaction.forget_position(source, key)
+            return True
+        known = transaction.position(source, key)
+        if known is not None and _number(known) >= _number(position):
+            return False
+        transaction.save_position(source, key, position)
+        return True
 
     def _message(self, transaction: Transaction, identities: Identities, item: Item, message: CfxMessage) -> None:
         delivery = item.delivery
@@ -157,6 +211,50 @@ class Stepper:
         if state.clock.offset_ms != before.clock.offset_ms:
             self._clock(transaction, item, station, state, frame.received)
 
+    def _observed(
+        self, transaction: Transaction, item: Item, observed: Record | Lines | Lost | Tick | Sequence[Readings]
+    ) -> None:
+        """What a machine without CFX let us see, or that nothing is seen of it any more."""
+        name = observed[0].station if isinstance(observed, Sequence) else observed.station
+        station = self._stations.by_id.get(name)
+        if station is None or station.setup is None:
+            log.error("%s: what is seen of %r has no profiled station", item.connection, name)
+            return
+        labels = (station.id, item.connection, item.protocol)
+        before = self.state(station.id)
+        look = self._changed_looks.get(station.id) or self._looks.get(station.id, EMPTY)
+        if not isinstance(observed, Lost | Tick):
+            assert item.delivery is not None
+            self.tally.heard[item.connection, station.id, item.delivery.peer] = item.received
+        try:
+            derived = derive(station, station.setup, before, look, observed, item.received, self._readers)
+        except Exception as error:  # noqa: BLE001  a class's defect: this was not seen, and the next frame may be fine
+            self._unfollowed(transaction, item, station, error)
+            derived = derive(station, station.setup, before, look, Lost(station.id), item.received, self._readers)
+        else:
+            self._failing.discard(station.id)
+        if derived.state is not before:
+            self._changed[station.id] = derived.state
+        if derived.look is not look:
+            self._changed_looks[station.id] = derived.look
+        for event in derived.events:
+            self._append(transaction, item, event)
+        for unfit in derived.unfit:
+            self._quarantine(transaction, item, station.id, unfit.reason, unfit.detail, unfit.raw)
+        if derived.state.clock.offset_ms != before.clock.offset_ms:
+            self._clock(transaction, item, station, derived.state, item.received)
+        transaction.samples(derived.samples)
+        self.tally.samples[labels] += len(derived.samples)
+        self.tally.wakes[station.id] = Wake(derived.wake, item.connection, item.protocol)
+
+    def _unfollowed(self, transaction: Transaction, item: Item, station: Station, error: Exception) -> None:
+        assert item.delivery is not None
+        if station.id not in self._failing:
+            self._failing.add(station.id)
+            log.error("%s: class %s cannot follow a frame", station.id, station.machine_class, exc_info=error)
+        detail = f"{type(error).__name__}: {error}"
+        self._quarantine(transaction, item, station.id, "step-failed", detail, item.delivery.frame.payload)
+
     def _clock(
         self, transaction: Transaction, item: Item, station: Station, state: native.State, received: Micros
     ) -> None:
@@ -197,6 +295,32 @@ class Stepper:
             raw=raw[: self._payload_cap],
         )
         self.tally.quarantined[item.connection, item.protocol, reason] += 1
+
+
+def _number(position: bytes) -> int:
+    """Of a position: which frame it was of what it is about."""
+    number = position.partition(b" ")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def _together(
+    observations: Sequence[Observation],
+) -> Iterator[CfxMessage | Record | Lines | Lost | Tick | Unreadable | list[Readings]]:
+    """Readings of one station that follow each other are stepped in one go."""
+    run: list[Readings] = []
+    for observation in observations:
+        if isinstance(observation, Readings):
+            if run and run[0].station != observation.station:
+                yield run
+                run = []
+            run.append(observation)
+            continue
+        if run:
+            yield run
+            run = []
+        yield observation
+    if run:
+        yield run
 
 
 def refusal_of(error: Exception) -> Refusal:

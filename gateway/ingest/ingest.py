@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.core import times
-from gateway.core.adapter import Adapter
+from gateway.core.adapter import Adapter, Basis
 from gateway.core.errors import DecodeError
 from gateway.core.event import Event
-from gateway.core.frame import Delivery
-from gateway.core.observation import CfxMessage, Observation
+from gateway.core.frame import LOST, POSITION, TICK, Delivery, Frame
+from gateway.core.observation import CfxMessage, Lines, Lost, Observation, Readings, Record, Tick, Unreadable
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
 from gateway.ingest.acks import AckLine
-from gateway.ingest.apply import Stepper, Tally, refusal_of
+from gateway.ingest.apply import Stepper, Tally, Wake, refusal_of
 from gateway.ingest.queues import Item, Queue, Queues, Refusal
 from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import Stations
@@ -30,6 +30,7 @@ log = logging.getLogger("lineside.ingest")
 
 Taken = tuple[Queue, Item]
 _PACKED = 4096
+_PATIENCE_S = 1.0
 
 
 class Ingest:
@@ -69,6 +70,8 @@ class Ingest:
         self._thread: threading.Thread | None = None
         self.lines: dict[str, AckLine] = {}
         self._held: asyncio.Event | None = None
+        self._wakes: dict[str, asyncio.TimerHandle] = {}
+        self._commits = 0  # that the metric knows of
         self._idle = asyncio.Event()
         self.failed: asyncio.Future[BaseException] | None = None
         """Resolves if the writer's thread ends by itself: nothing more can be stored."""
@@ -105,6 +108,8 @@ class Ingest:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         await asyncio.sleep(0)  # let the last commit's callbacks run
+        for waiting in self._wakes.values():
+            waiting.cancel()
         self._aside.shutdown(wait=False)
         self.tail.close()
 
@@ -131,7 +136,8 @@ class Ingest:
 
     async def offer(self, adapter: Adapter, line: AckLine, delivery: Delivery) -> bool:
         """Take one delivery: decode, find its queue, wait for room there. False when it was dropped, which happens only
-        to transports that cannot wait (`delivery.acknowledged` is False) and is a gap."""
+        to transports that cannot wait (`delivery.acknowledged` is False), or when polling had to wait too long, and is
+        a gap."""
         if self._held is not None:
             await self._held.wait()
         frame = delivery.frame
@@ -151,7 +157,8 @@ class Ingest:
             refusal = Refusal("decode-failed", f"{type(error).__name__}: {error}")
         size = len(frame.payload)
         for observation in observations:
-            size += len(observation.raw)
+            if isinstance(observation, CfxMessage | Unreadable):
+                size += len(observation.raw)
         line.weigh(ticket, size)
         item = Item(
             adapter.name,
@@ -162,20 +169,33 @@ class Ingest:
             refusal=refusal,
             size=size,
         )
-        queue = self._queues.queue(_source(adapter.name, observations))
+        # What can be read and what cannot go different ways, and a position must not overtake what lies before it.
+        source = adapter.name if POSITION in frame.meta else _source(adapter.name, observations)
+        queue = self._queues.queue(source)
         if self._queues.full(queue, size):
             labels = (adapter.name, adapter.protocol)
-            if not delivery.acknowledged:
+            # What is polled can wait a little: meanwhile nothing is asked for. Not for long, as that would be no sight.
+            patience_s = None if delivery.acknowledged else _PATIENCE_S if adapter.basis is Basis.POLLED else 0.0
+            if patience_s != 0.0:
+                self._telemetry.pauses.labels(*labels).inc()
+            if patience_s == 0.0 or not await self._room(queue, size, patience_s):
                 self._telemetry.frames_dropped.labels(*labels).inc()
                 line.leave(ticket)
                 return False
-            self._telemetry.pauses.labels(*labels).inc()
-            while self._queues.full(queue, size):
-                await self._queues.room(queue)
         self._queues.put(queue, item)
         if line.full and delivery.acknowledged:
             self._telemetry.pauses.labels(adapter.name, adapter.protocol).inc()
             await line.room()
+        return True
+
+    async def _room(self, queue: Queue, size: int, patience_s: float | None) -> bool:
+        """Whether there was any within so many seconds (None: however long it takes)."""
+        try:
+            async with asyncio.timeout(patience_s):
+                while self._queues.full(queue, size):
+                    await self._queues.room(queue)
+        except TimeoutError:
+            return False
         return True
 
     def _heavy(self, payload: bytes) -> bool:
@@ -202,6 +222,15 @@ class Ingest:
         item = Item(connection, protocol, events=events, effect=effect, done=done)
         self._queues.put(self._queues.queue("gateway"), item)
         return future
+
+    def lost(self, connection: str, protocol: str, station: str, at: Micros, *, kept: bool = False) -> None:
+        """Nothing is seen of this station any more: none of its signals is known, once what came before is stored."""
+        self._tell(connection, protocol, LOST, Lost(station, kept), at)
+
+    def _tell(self, connection: str, protocol: str, channel: str, observation: Lost | Tick, at: Micros) -> None:
+        frame = Frame(connection=connection, received=at, channel=channel, payload=observation.station.encode())
+        item = Item(connection, protocol, delivery=Delivery(frame, acknowledged=False), observations=(observation,))
+        self._queues.put(self._queues.queue(_queue_of(connection, observation.station)), item)
 
     async def again(
         self,
@@ -280,16 +309,36 @@ class Ingest:
             if item.done is not None:
                 _guarded(item.done, events)
         self._telemetry.ingest_seconds.observe((now - oldest) / 1e6)
+        for station, wake in tally.wakes.items():
+            self._wake(station, wake)
         self._count(tally)
+
+    def _wake(self, station: str, wake: Wake) -> None:
+        """A class waits for time to pass: a tick, should nothing come from its machine until then."""
+        waiting = self._wakes.pop(station, None)
+        if waiting is not None:
+            waiting.cancel()
+        if wake.due is not None and self._held is None:
+            assert self._loop is not None
+            delay = max(wake.due - times.now(), 0) / 1e6
+            self._wakes[station] = self._loop.call_later(delay, self._tick, station, wake)
+
+    def _tick(self, station: str, wake: Wake) -> None:
+        self._wakes.pop(station, None)
+        if self._held is None:
+            self._tell(wake.connection, wake.protocol, TICK, Tick(station), times.now())
 
     def _count(self, tally: Tally) -> None:
         if self.on_heard is not None:
             for (connection, station, peer), at in tally.heard.items():
                 _guarded(self.on_heard, connection, station, peer, at)
         metrics = self._telemetry
-        metrics.journal_commits.inc()
+        metrics.journal_commits.inc(self._writer.commits - self._commits)
+        self._commits = self._writer.commits
         for labels, count in tally.stored.items():
             metrics.events_stored.labels(*labels).inc(count)
+        for labels, count in tally.samples.items():
+            metrics.samples_stored.labels(*labels).inc(count)
         for labels, count in tally.duplicates.items():
             metrics.duplicates.labels(*labels).inc(count)
         for labels, count in tally.reused.items():
@@ -314,4 +363,10 @@ def _source(connection: str, observations: Sequence[Observation]) -> str:
     for observation in observations:
         if isinstance(observation, CfxMessage):
             return f"{connection} {observation.source or ''}"
+        if isinstance(observation, Readings | Record | Lines):
+            return _queue_of(connection, observation.station)
     return connection
+
+
+def _queue_of(connection: str, station: str) -> str:
+    return f"{connection} {station}"

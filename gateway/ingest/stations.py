@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gateway.classes.state import Setup
 from gateway.core.errors import DecodeError
 from gateway.transport.mqtt_topics import overlap
 
@@ -26,15 +27,19 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     zone: ZoneInfo = ZoneInfo("UTC")
     heartbeat_s: float | None = None
     after: tuple[str, ...] = ()
+    setup: Setup | None = None
+    """Where the machine speaks no CFX: how its signals and records are followed."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A station's claim on a connection: these handles and MQTT topic filters, or (both empty) whatever comes."""
+    """A station's claim on a connection: these handles and MQTT topic filters, or (both empty) whatever comes; on a bus,
+    the machine with this number, whose frames name their station."""
 
     connection: str
     station: Station
     handles: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    unit: int | None = None
 
 
 class Stations:
@@ -58,7 +63,7 @@ class Stations:
                 self._by_handle[route.connection, handle] = route.station
             if route.topics:
                 self._topics.setdefault(route.connection, []).extend((topic, route.station) for topic in route.topics)
-            if not route.handles and not route.topics:
+            if not route.handles and not route.topics and route.unit is None:
                 self._any[route.connection] = route.station
 
     def on(self, connection: str) -> list[Station]:

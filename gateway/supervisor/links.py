@@ -146,14 +146,21 @@ class Link:
             self._peers.setdefault(peer, set()).add(station.id)
         # What was read before the gap was known of may be stored only now: it does not end it.
         if sight.gap is not None and at > sight.lost and self.dropped_clock is None:
-            self.close_gap(sight, at, recovered="unknown")
+            self.close_gap(sight, at, recovered=self._recovered)
+        if self.basis is Basis.POLLED and at > sight.lost:
+            sight.peer = None if sight.peer is None else True
+
+    @property
+    def _recovered(self) -> str:
+        """Whether what was said meanwhile may still come. Who is only looked at has said nothing."""
+        return "no" if self.basis in (Basis.POLLED, Basis.HEARTBEAT_ONLY) else "unknown"
 
     def peer_up(self, peer: str, named: Station | None, at: Micros) -> None:
         """A machine has connected. `named`: the station that claims the peer's name as its handle."""
         for sight in self._behind(peer, named):
             sight.peer = True
             sight.present, sight.present_clock = at, time.monotonic()
-            self.close_gap(sight, at, recovered="unknown")
+            self.close_gap(sight, at, recovered=self._recovered)
 
     def peer_down(self, peer: str, named: Station | None, at: Micros) -> None:
         """It has gone, or was lost."""
@@ -166,11 +173,14 @@ class Link:
         for sight in self.sights.values():
             self.open_gap(sight, self._last_seen(sight, at), at, "disconnected")
 
-    def look_for_silence(self, sight: Sight, allowed_s: float, at: Micros) -> None:
-        """A gap when this station was silent for longer than `allowed_s`, while it could have been heard."""
+    def look_for_silence(self, sight: Sight, allowed_s: float, at: Micros) -> bool:
+        """A gap when this station was silent for longer than `allowed_s`, while it could have been heard. True when that
+        is new."""
         since = max(sight.heard_clock, sight.present_clock, self.up_clock)
-        if sight.gap is None and time.monotonic() - since > allowed_s:
-            self.open_gap(sight, self._last_seen(sight, at), at, "stale")
+        if sight.gap is not None or time.monotonic() - since <= allowed_s:
+            return False
+        self.open_gap(sight, self._last_seen(sight, at), at, "stale")
+        return True
 
     def _last_seen(self, sight: Sight, at: Micros) -> Micros:
         known = [time_ for time_ in (sight.heard, sight.present) if time_ is not None]
@@ -202,6 +212,8 @@ class Link:
 
         def effect(transaction: Transaction) -> None:
             transaction.open_gap(gap, source=self.name, station=station.id, cause=cause, basis=self.basis, start=start)
+            if cause == "gateway-down":  # any other cause was told to the station's class, which says the same
+                transaction.lose_signals(station.id, since=start, at=at)
 
         self._telemetry.gaps_opened.labels(station.id, self.name, self.protocol, cause).inc()
         self._store(self._gap_event(sight, gap, "opened", at, {"From": rfc3339(start), "To": None}), effect)
@@ -243,8 +255,15 @@ class Link:
     def relieved(self, at: Micros) -> None:
         self.dropped_clock = None
         for sight in self.sights.values():
-            if sight.cause == "overflow":
+            # Who has left meanwhile is away in the same gap, until it is heard again.
+            if sight.cause == "overflow" and self.state is not LinkState.DOWN and sight.peer is not False:
                 self.close_gap(sight, at, recovered="no")
+
+    def forgotten(self, station: str, at: Micros) -> None:
+        """What was known of this station is not any more: its state cannot be read."""
+        sight = self.sights.get(station)
+        if sight is not None and sight.gap is None:
+            self._record_loss(sight, self._marked or at, at, "state-unreadable")
 
     def lost(self, at: Micros, cause: str) -> None:
         """Whatever was said from the last sign of life until now is gone: a gap that is opened and closed in one."""

@@ -18,6 +18,7 @@ from gateway.core.times import Micros
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.stations import Station
 from gateway.journal.transaction import Transaction
+from gateway.profile.hermes import PROTOCOL as HERMES
 from gateway.supervisor.links import Link, LinkState
 from gateway.supervisor.settings import SupervisorSettings
 
@@ -63,6 +64,8 @@ class Supervisor:
         """Until cancelled; then every connection is closed in order."""
         for link in self.links.values():
             link.resume(times.now())
+            for station in self._ingest.stepper.unreadable_states:
+                link.forgotten(station, times.now())
         async with asyncio.TaskGroup() as group:
             for adapter in self._adapters:
                 group.create_task(self._keep(adapter), name=f"connection {adapter.name}")
@@ -108,8 +111,18 @@ class Supervisor:
         now = times.now()
         link.change(LinkState.DOWN, now, reason)
         link.reason = reason
-        if was_up and link.basis is not Basis.DURABLE_BROKER:
-            link.disconnected(now)
+        if was_up:
+            if link.basis is not Basis.DURABLE_BROKER:
+                link.disconnected(now)
+            self._lost(link, self._ingest.stations.on(link.name), now)
+
+    def _lost(self, link: Link, stations: Iterable[Station], at: Micros) -> None:
+        """Of machines that speak no CFX, nothing is known while they are out of sight. Hermes beside another source has
+        no signals."""
+        kept = link.basis in (Basis.DURABLE_BROKER, Basis.MACHINE_BUFFER)
+        for station in stations:
+            if station.setup is not None and not link.protocol == HERMES != station.setup.bound.protocol:
+                self._ingest.lost(link.name, link.protocol, station.id, at, kept=kept)
 
     async def _once(self, adapter: Adapter, link: Link) -> None:
         line = self._ingest.line(adapter.name)
@@ -120,18 +133,26 @@ class Supervisor:
                 self._telemetry.connects.labels(*labels).inc()
                 log.info("%s: connected", adapter.name)
                 link.change(LinkState.CONNECTED, times.now())
-                if link.basis in (Basis.HEARTBEAT_ONLY, Basis.POLLED):
+                if link.basis is Basis.HEARTBEAT_ONLY:
                     link.regained(times.now())
+                dropped: set[str | None] = set()  # peers of which nothing was taken since
                 async for delivery in deliveries:
                     if isinstance(delivery, Notice):
                         self._notice(link, delivery)
                         continue
                     link.frames += 1
                     link.octets += len(delivery.frame.payload)
+                    if missed := delivery.frame.meta.get("missed"):
+                        self._telemetry.poll_ticks_missed.labels(*labels).inc(int(missed))
                     if link.state is not LinkState.PROVEN:
                         link.change(LinkState.PROVEN, times.now())
-                    if not await self._ingest.offer(adapter, line, delivery):
-                        link.overflow(delivery.frame.received)
+                    if await self._ingest.offer(adapter, line, delivery):
+                        dropped.discard(delivery.peer)
+                        continue
+                    link.overflow(delivery.frame.received)
+                    if delivery.peer not in dropped:
+                        dropped.add(delivery.peer)
+                        self._lost(link, self._behind(link, delivery.peer), delivery.frame.received)
         finally:
             line.close()
 
@@ -145,12 +166,27 @@ class Supervisor:
                 link.lost(notice.at, "session-lost")
             case NoticeKind.OVERFLOW:
                 link.overflow(notice.at)
+                self._lost(link, self._behind(link, notice.peer), notice.at)
             case NoticeKind.PEER_UP:
+                log.info("%s: %s is there", link.name, notice.peer)
                 link.peer_up(notice.peer or "", self._named(link, notice), notice.at)
             case NoticeKind.PEER_DOWN:
-                link.peer_down(notice.peer or "", self._named(link, notice), notice.at)
+                named = self._named(link, notice)
+                log.warning("%s: %s has gone%s", link.name, notice.peer, f": {notice.detail}" if notice.detail else "")
+                link.peer_down(notice.peer or "", named, notice.at)
+                if named is not None:
+                    self._lost(link, (named,), notice.at)
+
+    def _behind(self, link: Link, peer: str | None) -> list[Station]:
+        """Whose frames were dropped: of whoever may have been meant."""
+        stations = self._ingest.stations.on(link.name)
+        return [station for station in stations if station.id == peer] or stations
 
     def _named(self, link: Link, notice: Notice) -> Station | None:
+        """Whom a notice is about: the adapters of profiled machines say the station, the others a handle."""
+        for station in self._ingest.stations.on(link.name):
+            if station.setup is not None and station.id == notice.peer:
+                return station
         return self._ingest.stations.known(link.name, notice.peer or "")
 
     # -- watching
@@ -199,8 +235,10 @@ class Supervisor:
             return
         for sight in link.sights.values():
             interval = self._ingest.stepper.known(sight.station.id).heartbeat_s or sight.station.heartbeat_s
-            if interval is not None and sight.peer is not False:
-                link.look_for_silence(sight, self._settings.stale_factor * interval, now)
+            if interval is None or sight.peer is False:
+                continue
+            if link.look_for_silence(sight, self._settings.stale_factor * interval, now):
+                self._lost(link, (sight.station,), now)
 
     def _mark(self, now: Micros) -> asyncio.Future[object] | None:
         alive = [link.name for link in self.links.values() if link.state is not LinkState.DOWN]
