@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -10,23 +10,73 @@ from pydantic import BaseModel
 from adapters.cfx_amqp import CfxAmqpAdapter
 from adapters.cfx_amqp_settings import CfxAmqpConnection
 from adapters.cfx_mqtt import CfxMqttAdapter, CfxMqttConnection
+from adapters.files import FilesAdapter
+from adapters.files_settings import FilesConnection
+from adapters.hermes import HermesAdapter
+from adapters.hermes_settings import HermesConnection
+from adapters.modbus import ModbusAdapter
+from adapters.modbus_settings import ModbusRtuConnection, ModbusRtuTcpConnection, ModbusTcpConnection
+from adapters.opcua import OpcUaAdapter
+from adapters.opcua_settings import OpcUaConnection
+from adapters.text import TextAdapter
+from adapters.text_settings import SerialTextConnection, TcpTextConnection
 from gateway.core.adapter import Adapter
+from gateway.profile.bound import Machine
+
+Make = Callable[[Any, str, Sequence[Machine]], Adapter]
+Resume = Callable[[Any, Sequence[Machine], Mapping[str, bytes]], Adapter]
 
 
 class Entry(NamedTuple):
-    """`settings`: what a `[[connection]]` of this protocol may say. `make(settings, gateway)`: its adapter."""
+    """`settings`: what a `[[connection]]` of this protocol may say. `make(settings, gateway, machines)`: its adapter.
+
+    `resume(settings, machines, positions)`, in its place, of a source that is read from where one stopped.
+    """
 
     settings: type[BaseModel]
-    make: Callable[[Any, str], Adapter]
+    make: Make | None = None
+    resume: Resume | None = None
+
+
+def _modbus(settings: Any, gateway: str, machines: Sequence[Machine]) -> Adapter:
+    return ModbusAdapter(settings, machines)
+
+
+def _opcua(settings: Any, gateway: str, machines: Sequence[Machine]) -> Adapter:
+    return OpcUaAdapter(settings, machines)
+
+
+def _text(settings: Any, gateway: str, machines: Sequence[Machine]) -> Adapter:
+    return TextAdapter(settings, machines)
 
 
 ADAPTERS: dict[str, Entry] = {
-    "cfx-amqp": Entry(CfxAmqpConnection, CfxAmqpAdapter),
-    "cfx-mqtt": Entry(CfxMqttConnection, lambda settings, gateway: CfxMqttAdapter(settings, settings.name, gateway)),
+    "cfx-amqp": Entry(CfxAmqpConnection, lambda settings, gateway, machines: CfxAmqpAdapter(settings, gateway)),
+    "cfx-mqtt": Entry(
+        CfxMqttConnection, lambda settings, gateway, machines: CfxMqttAdapter(settings, settings.name, gateway)
+    ),
+    "files": Entry(FilesConnection, resume=FilesAdapter),
+    "hermes-vertical": Entry(HermesConnection, HermesAdapter),
+    "modbus-rtu": Entry(ModbusRtuConnection, _modbus),
+    "modbus-rtu-tcp": Entry(ModbusRtuTcpConnection, _modbus),
+    "modbus-tcp": Entry(ModbusTcpConnection, _modbus),
+    "serial-text": Entry(SerialTextConnection, _text),
+    "tcp-text": Entry(TcpTextConnection, _text),
+    "opcua": Entry(OpcUaConnection, _opcua),
 }
 
 
-def build(settings: BaseModel, *, gateway: str) -> Adapter:
-    """The adapter of a connection. `gateway` is the gateway's name, for client ids."""
+def build(
+    settings: BaseModel,
+    *,
+    gateway: str,
+    machines: Sequence[Machine] = (),
+    positions: Mapping[str, bytes] | None = None,
+) -> Adapter:
+    """The adapter of a connection. `gateway` is the gateway's name, for client ids; `machines`: those on it that speak
+    no CFX; `positions`: how far the journal has read it, by what of it."""
     entry = next(entry for entry in ADAPTERS.values() if isinstance(settings, entry.settings))
-    return entry.make(settings, gateway)
+    if entry.resume is not None:
+        return entry.resume(settings, machines, positions or {})
+    assert entry.make is not None
+    return entry.make(settings, gateway, machines)
