@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
+import tempfile
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -22,8 +26,23 @@ def require(program: str, package: str) -> str:
     pytest.skip(missing)
 
 
+_CLAIMS = Path(tempfile.gettempdir()) / "lineside-test-ports"
+_claimed: list[TextIO] = []
+"""Open, and so locked, until this process ends."""
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on just now, and that no other call gets, in whatever process of the tests."""
+    _CLAIMS.mkdir(exist_ok=True)
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        claim = (_CLAIMS / str(port)).open("w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+            continue
+        _claimed.append(claim)
+        return port

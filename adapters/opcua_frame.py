@@ -1,0 +1,107 @@
+"""What a publish response said of one station, as a frame's payload: JSON.
+
+    {"h": server time, "v": [{"k": node, "v": value, "y": type, "s": status, "t": source time, "r": server time}, …],
+     "e": [{"k": event, "t": time, "v": [[type, value], …]}, …]}
+
+`k` is the node as the profile writes it, or the key of a record or of alarms. `y` is the OPC UA built-in type, `s` the
+StatusCode; times are microseconds since 1970, UTC. What is null, 0 or empty is left out. Values are written as OPC
+10000-6, 5.4 has them but for whole numbers of 64 bits, which are numbers: NaN and the infinities as texts, DateTime in
+RFC 3339, ByteString in base64, of LocalizedText and QualifiedName the text, an array as one. What a structure says is
+left out. `h` is the server's clock, of a frame that tells that it is alive.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from asyncua import ua
+
+from gateway.core.errors import DecodeError
+from gateway.core.times import Micros, from_datetime, rfc3339
+from gateway.profile.bound_nodes import Change, Happening
+
+_EXACT = frozenset((ua.VariantType.Boolean, ua.VariantType.String, *range(2, 10)))
+"""Built-in types whose Python values are JSON's."""
+_FLOATS = (ua.VariantType.Float, ua.VariantType.Double)
+
+
+class Payload(msgspec.Struct, frozen=True, omit_defaults=True):
+    """h: the server's clock. v: values. e: events."""
+
+    h: Micros | None = None
+    v: tuple[Change, ...] = ()
+    e: tuple[Happening, ...] = ()
+
+
+encode = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(Payload)
+
+
+def decode(payload: bytes) -> Payload:
+    """Raises DecodeError `bad-opcua` for anything that `encode` does not make."""
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError("bad-opcua", str(error)) from None
+
+
+def change(node: str, value: ua.DataValue) -> Change:
+    variant = value.Value
+    type_, plain = (0, None) if variant is None else _of(variant)
+    status = 0 if value.StatusCode is None else value.StatusCode.value
+    return Change(node, plain, type_, status, micros(value.SourceTimestamp), micros(value.ServerTimestamp))
+
+
+def happening(key: str, fields: list[ua.Variant]) -> Happening:
+    """fields: as selected, Time first."""
+    at = fields[0].Value if fields else None
+    return Happening(key, micros(at) if isinstance(at, datetime) else None, tuple(_of(each) for each in fields))
+
+
+def micros(at: datetime | None) -> Micros | None:
+    """None also for the first and the last time that there is (1601 and 9999), which mean that there is none."""
+    if at is None or not 1601 < at.year < 9999:
+        return None
+    return from_datetime(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+
+
+def _of(variant: ua.Variant) -> tuple[int, Any]:
+    value = variant.Value
+    type_ = variant.VariantType
+    if value is None or type_ is None:
+        return 0, None
+    number = int(getattr(type_, "value", type_))
+    if isinstance(value, list):
+        return number, [_plain(each, number) for each in value]
+    if number in _EXACT:
+        return number, value
+    return number, _plain(value, number)
+
+
+def _plain(value: Any, type_: int) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(each, type_) for each in value]
+    if isinstance(value, datetime):
+        at = micros(value)
+        return None if at is None else rfc3339(at)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, ua.LocalizedText):
+        return value.Text
+    if isinstance(value, ua.QualifiedName):
+        return value.Name
+    if isinstance(value, ua.NodeId):
+        return value.to_string()
+    if isinstance(value, ua.StatusCode):
+        return value.value
+    return str(value) if type_ == ua.VariantType.Guid.value else None
