@@ -47,6 +47,14 @@ class Kernel:
         """Adds a process, which begins at the present virtual time."""
         self._timer(_Running(process), self.now)
 
+    def due(self) -> float:
+        """When a process goes on next if nothing happens before; infinity when none ever will."""
+        if any(running.condition is not None and running.condition() for running in self._waiting):
+            return self.now
+        while self._timers and self._timers[0][2] != self._timers[0][3].turn:
+            heapq.heappop(self._timers)  # void
+        return self._timers[0][0] if self._timers else math.inf
+
     def advance(self) -> bool:
         """Resumes one process. False when none can ever go on."""
         for running in self._waiting:

@@ -9,6 +9,7 @@ from gateway import resources
 from gateway.cli.common import ConfigOption, JsonOption, configuration
 from gateway.config.advice import warnings
 from gateway.core.errors import ConfigError
+from gateway.wiring import check_adapters
 
 
 def command(config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -21,6 +22,7 @@ def command(config: ConfigOption = None, json: JsonOption = False) -> None:
     notes: list[str] = []
     try:
         resolved = configuration(path)
+        check_adapters(resolved)
         notes = warnings(resolved)
         summary = f"{len(resolved.connections)} connections, {len(resolved.stations)} stations"
     except ConfigError as error:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from gateway.cli import check, demo, events, run, schema, token
+from gateway.cli import browse, check, demo, events, probe, profile, run, schema, simulate, token
 from gateway.core.errors import ConfigError, LinesideError
 
 app = typer.Typer(
@@ -18,8 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (run, demo, check, events, schema, token):
+for module in (run, demo, simulate, check, probe, browse, events, schema, token):
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
+app.add_typer(profile.app, name="profile")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`lineside schema`: JSON Schema of the configuration, for editors."""
+"""`lineside schema`: JSON Schema of the configuration and of profiles, for editors."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from typing import Annotated
 
 import typer
 
+from gateway.classes import table
 from gateway.config import reference
+from gateway.profile import reference as profiles
 from gateway.wiring import protocols
 
 
 def command(
     write: Annotated[
         Path | None,
-        typer.Option(help="Write the schema and the reference page into this checkout instead of printing."),
+        typer.Option(help="Write the schemas and the reference pages into this checkout instead of printing."),
     ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Of profiles, not of the configuration.")] = False,
 ) -> None:
-    """Print the JSON Schema of the configuration file.
+    """Print the JSON Schema of the configuration file, or of profiles.
 
     Example: lineside schema > lineside.schema.json
     """
     found = protocols()
     if write is None:
-        typer.echo(json.dumps(reference.schema(found), indent=2))
+        typer.echo(json.dumps(profiles.schema() if profile else reference.schema(found), indent=2))
         return
-    for path, text in reference.generated(write, found).items():
+    pages = {**reference.generated(write, found), **profiles.generated(write), **table.generated(write)}
+    for path, text in pages.items():
         (write / path).write_text(text, "utf-8")

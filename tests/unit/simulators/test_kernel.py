@@ -78,3 +78,23 @@ def test_a_process_may_start_others_and_waiting_for_ever_ends_the_run() -> None:
     run(kernel)
     assert log == [2.0]
     assert not kernel.advance()
+
+
+def test_due_tells_when_something_happens_next_and_does_nothing() -> None:
+    kernel, done = Kernel(), [False]
+
+    def waiter() -> Process:
+        yield Until(lambda: done[0], 10.0)
+        yield 5.0
+
+    def other() -> Process:
+        yield 3.0
+        done[0] = True
+
+    kernel.start(waiter())
+    kernel.start(other())
+    found = [kernel.due()]
+    while kernel.advance():
+        found.append(kernel.due())
+    assert found == [0.0, 0.0, 3.0, 3.0, 8.0, float("inf")]  # not 10: that wait is over before its time
+    assert kernel.now == 8.0
