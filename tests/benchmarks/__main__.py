@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.benchmarks import decode, fanout, intake, mqtt, whole
-from tests.benchmarks.baselines import REPORTED
+from tests.benchmarks import decode, fanout, intake, modbus, mqtt, opcua, samples, whole
+from tests.benchmarks.baselines.terms import REPORTED
 from tests.benchmarks.row import Row, say, table
 
 
@@ -71,10 +71,14 @@ def _transport(quick: bool) -> list[Row]:
 BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "mqtt": lambda quick: intake.mqtt(5, 6_000 if quick else 30_000),
     "amqp": lambda quick: intake.amqp(5, 6_000 if quick else 30_000),
+    "amqp-300": lambda quick: intake.amqp(5, 6_000 if quick else 30_000, credit=300),
+    "modbus": lambda quick: modbus.run(5, 1.0 if quick else 6.0),
     "decode": _decode,
     "latency": lambda quick: whole.late(1 if quick else 5, 5 if quick else 10, 10 if quick else 22),
     "fanout": _fanout,
     "idle": lambda quick: whole.idle(5 if quick else 30),
+    "opcua": lambda quick: opcua.run(5, 20_000 if quick else 200_000),
+    "samples": lambda quick: samples.run(5, 20_000 if quick else 400_000),
     "transport": _transport,
 }
 

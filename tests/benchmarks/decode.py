@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from gateway.cfx.envelope import read
-from tests.benchmarks.baselines import decode as by_hand
+from tests.benchmarks.baselines.decode import decode as by_hand
 
 _ROOT = Path(__file__).parents[2]
 

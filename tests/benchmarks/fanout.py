@@ -1,8 +1,7 @@
 """How many events reach 100 SSE subscribers in a second, next to bare writes of the same events to as many connections.
 
-A: our API; the events are published as commits are, and each is encoded once. B: an asyncio server that writes the same
-events, encoded beforehand and joined to pieces of 64 KB, to every connection, waiting for each to drain. The subscribers
-are another process, and read alike. `python -m tests.benchmarks.fanout` prints it.
+A: our API; the events are published as commits are, and each is encoded once. B: `baselines.fanout`, which writes the
+same events, encoded beforehand and joined. The subscribers are another process, and read alike. `python -m tests.benchmarks.fanout` prints it.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ import uvloop
 from gateway.core import times
 from gateway.core.event import CfxHeader, Event, Origin, Place, encode
 from gateway.journal.tail import Tail
+from tests.benchmarks.baselines.fanout import coalesced
 from tests.integration.api_server import api
 
 T = TypeVar("T")
 
 _LAST = b"the-last-event"
-_PIECE = 64 * 1024
 _COMMIT = 50
 """Events of one commit."""
 
@@ -143,30 +142,9 @@ async def _published(tail: Tail, events: list[Event], said: asyncio.StreamReader
 
 
 async def _bare(events: list[bytes], subscribers: int) -> float:
-    pieces: list[bytes] = []
-    piece = b""
-    for event in events:
-        if len(piece) + len(event) > _PIECE:
-            pieces.append(piece)
-            piece = b""
-        piece += event
-    pieces.append(piece)
-    go = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        await go.wait()
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server, _subscribers(server.sockets[0].getsockname()[1], subscribers) as said:
+    async with coalesced(events) as (port, go), _subscribers(port, subscribers) as said:
         start = time.perf_counter()
-        go.set()
+        go()
         assert await said.readline() == b"done\n"
         return time.perf_counter() - start
 

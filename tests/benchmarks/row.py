@@ -52,7 +52,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         result = f"{self.median:.2f} [{min(self.values):.2f} to {max(self.values):.2f}] {self.unit}".rstrip()
         target = "" if self.target is None else f"{self.target[0]} {self.target[1]:g} {self.unit}".rstrip()
         met = {None: "", True: "yes", False: "NO"}[self.met]
-        return [self.what, self.a, self.b, result, target, f"{met}, doubtful" if self.doubtful else met]
+        verdict = ", ".join(filter(None, (met, "doubtful" if self.doubtful else "")))
+        return [self.what, self.a, self.b, result, target, verdict]
 
     def as_json(self) -> dict[str, object]:
         return {
