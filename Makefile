@@ -1,9 +1,11 @@
 # Everything that gets installed is installed from here, and is printed first.
 #   PYTHON=python3.11   the Python that .venv is made with (3.11 or newer)
 #   DEMO, TESTS, BENCH  further arguments for `lineside demo`, pytest and the benchmarks
+#   WORKERS             processes that share the tests: more than cores, since most tests wait; 0 for one process
 PYTHON ?= python3
 DEMO ?=
 TESTS ?=
+WORKERS ?= 3
 BENCH ?=
 
 VENV := .venv
@@ -32,7 +34,7 @@ demo: $(READY) ## Run simulated machines and the gateway, and say where to look;
 	@$(BIN)/lineside demo $(DEMO)
 
 test: $(READY) servers $(PEERS) ## Run the tests; as root on Debian, install the servers that they start
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 check: $(READY) lines ## Check format, lint, types, layers and module sizes
 	$(BIN)/ruff format --check .

@@ -14,7 +14,15 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
 
-pytest_plugins = ["tests.servers.mosquitto", "tests.servers.rabbitmq"]
+pytest_plugins = ["tests.servers.mosquitto", "tests.servers.opcua", "tests.servers.rabbitmq"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, one of them has those of RabbitMQ, which takes long to start."""
+    for item in items:
+        if item.get_closest_marker("rabbitmq") is not None:
+            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
+
 
 _OURS = ("lineside", "gateway", "adapters", "simulators")
 

@@ -17,6 +17,7 @@ BY_NAME = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES]
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#[^)\s]*)?\)")
 OUR_PATH = re.compile(r"`((?:gateway|adapters|simulators|config|tests|docs|\.ci)/[\w./-]*)`")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROFILE = re.compile(r"^`(profiles/[\w/.-]+\.toml)`\n\n```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"(?:^|`)make ((?:[a-z]+ ?)+)", re.MULTILINE)
 COMMAND = re.compile(r"(?:^|`|bin/)lineside ([a-z]+)\b", re.MULTILINE)
 
@@ -67,8 +68,21 @@ def test_commands_exist() -> None:
 
 
 @pytest.mark.parametrize("page", BY_NAME)
+def test_profile_examples_are_right(page: Path, tmp_path: Path) -> None:
+    """Every TOML block that is a whole profile fits its class."""
+    for number, example in enumerate(_blocks(page, "toml")):
+        if {"class", "protocol"} <= tomllib.loads(example).keys():
+            file = tmp_path / f"example-{number}.toml"
+            file.write_text(example, encoding="utf-8")
+            assert _lineside("profile", "test", str(file)) == ""
+
+
+@pytest.mark.parametrize("page", BY_NAME)
 def test_configuration_examples_are_right(page: Path, tmp_path: Path) -> None:
     """Every TOML block parses, and one that is a whole configuration passes `lineside check`."""
+    for name, profile in PROFILE.findall(page.read_text(encoding="utf-8")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(profile, encoding="utf-8")
     for example in _blocks(page, "toml"):
         if "gateway" not in tomllib.loads(example):
             continue

@@ -16,8 +16,9 @@ from gateway.transport.amqp_client import Endpoint, connect
 from gateway.transport.amqp_engine import Options
 from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage
-from tests.daemon import Daemon, config, free_port
+from tests.daemon import Daemon, config
 from tests.integration.corpus import Payload, official, packed_in, wrapped
+from tests.servers import free_port
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.rabbitmq import RabbitMq
 

@@ -23,8 +23,9 @@ from gateway.transport.amqp_links import Outcome, Received, Sender
 from gateway.transport.amqp_message import AmqpMessage
 from gateway.transport.tls import client_context
 from gateway.transport.users import hash_password
-from tests.daemon import Daemon, config, free_port
+from tests.daemon import Daemon, config
 from tests.integration.amqp.peers import Rhea, install_rhea
+from tests.servers import free_port
 from tests.servers.certificates import Certificates
 
 US = "Lineside.Gateway.test-pc"

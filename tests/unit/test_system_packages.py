@@ -12,7 +12,8 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / ".ci/system-packages"
 REAL = ("sh", "cat", "chmod", "grep", "ls", "mv", "rm", "sed")
-SERVERS = ("mosquitto", "rabbitmq-server", "strace", "node", "npm")
+SERVERS = ("mosquitto", "mosquitto_pub", "rabbitmq-server", "strace", "socat", "node", "npm", "mbpoll")
+HEADER = "include/modbus/modbus.h"
 
 PYTHON = """
 case $2 in
@@ -31,7 +32,7 @@ case $* in
     *install*)
         cat "$LINESIDE_ROOT/usr/sbin/policy-rc.d" > "$LINESIDE_ROOT/policy-while-installing"
         for name in $DELIVERS; do
-            printf '#!/bin/sh\n' > "$LINESIDE_ROOT/usr/sbin/$name"; chmod 755 "$LINESIDE_ROOT/usr/sbin/$name"
+            printf '#!/bin/sh\n' > "$LINESIDE_ROOT/usr/$name"; chmod 755 "$LINESIDE_ROOT/usr/$name"
         done ;;
 esac
 """
@@ -44,7 +45,13 @@ class Machine:
         self.root = root
         self.bin = root / "bin"
         self.policy = root / "usr/sbin/policy-rc.d"
-        for folder in (self.bin, self.policy.parent, root / "include", root / "usr/lib/triplet/sasl2"):
+        for folder in (
+            self.bin,
+            self.policy.parent,
+            root / "include",
+            root / "usr/lib/triplet/sasl2",
+            root / "usr/include/modbus",
+        ):
             folder.mkdir(parents=True)
         for name in REAL:
             real = shutil.which(name)
@@ -144,8 +151,9 @@ def test_missing_servers_are_no_failure_for_a_plain_user(machine: Machine) -> No
     done = machine.run("servers")
     assert done.returncode == 0
     assert (
-        "install with: sudo apt-get install --no-install-recommends rabbitmq-server strace nodejs npm\n" in done.stderr
-    )
+        "install with: sudo apt-get install --no-install-recommends mosquitto-clients rabbitmq-server strace socat nodejs npm mbpoll "
+        "libmodbus-dev\n"
+    ) in done.stderr
     assert "will be skipped" in done.stderr
 
 
@@ -165,20 +173,22 @@ def test_servers_in_sbin_are_found_by_a_plain_user(machine: Machine) -> None:
     for name in SERVERS:
         machine.command(name)
         (machine.bin / name).rename(machine.root / "usr/sbin" / name)
+    machine.file(f"usr/{HEADER}")
     done = machine.run("servers", env={"CI": "true"})
     assert (done.returncode, done.stderr) == (0, "")
 
 
-ROOT_ENV = {"USER_ID": "0", "CI": "true", "DELIVERS": " ".join(SERVERS)}
+ROOT_ENV = {"USER_ID": "0", "CI": "true", "DELIVERS": " ".join([*(f"sbin/{name}" for name in SERVERS), HEADER])}
 
 
 def test_root_installs_and_no_service_starts(machine: Machine) -> None:
     done = machine.run("servers", env=ROOT_ENV)
     assert done.returncode == 0
     assert (
-        "running: apt-get install --no-install-recommends mosquitto rabbitmq-server strace nodejs npm\n" in done.stderr
-    )
-    assert [call.split()[-1] for call in machine.apt_calls()] == ["update", "npm"]
+        "running: apt-get install --no-install-recommends mosquitto mosquitto-clients rabbitmq-server strace socat nodejs npm mbpoll "
+        "libmodbus-dev\n"
+    ) in done.stderr
+    assert [call.split()[-1] for call in machine.apt_calls()] == ["update", "libmodbus-dev"]
     held = (machine.root / "policy-while-installing").read_text(encoding="utf-8")
     assert held.startswith("#!/bin/sh\n")
     assert held.endswith("exit 101\n")
@@ -224,12 +234,12 @@ def test_new_services_are_disabled_and_only_those(machine: Machine) -> None:
 
 
 def test_what_apt_did_not_bring_fails_under_ci(machine: Machine) -> None:
-    done = machine.run("servers", env=ROOT_ENV | {"DELIVERS": "mosquitto", "UPDATE": "100"})
+    done = machine.run("servers", env=ROOT_ENV | {"DELIVERS": "sbin/mosquitto", "UPDATE": "100"})
     assert done.returncode == 1
     assert "apt-get update failed" in done.stderr
     still = done.stderr.partition("still missing:")[2]
     assert "rabbitmq-server" in still
-    assert "mosquitto" not in still
+    assert "the Mosquitto broker" not in still
 
 
 @pytest.mark.parametrize("arguments", [(), ("everything",)])
