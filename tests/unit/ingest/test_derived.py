@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,9 +15,10 @@ from gateway.classes.registry import CLASSES
 from gateway.classes.state import Work
 from gateway.classes.step import set_up
 from gateway.classes.turn import Turn
-from gateway.core.event import Event, Origin
+from gateway.core.event import Event, Origin, TimeQuality
 from gateway.core.observation import Readings
 from gateway.core.sample import Quality
+from gateway.core.times import from_datetime, now
 from gateway.ingest.stations import Route, Station, Stations
 from gateway.journal.filter import Filter
 from gateway.profile.bound import Alarm, Bound, Signal
@@ -202,3 +204,20 @@ async def test_a_message_that_fits_no_catalogue_stops_nothing(tmp_path: Path, ca
     assert names[-4:] == ["UnitsArrived", "WorkStarted", "WorkCompleted", "UnitsDeparted"]
     assert [(each.reason, each.station) for each in held] == [("unfit-message", "L1.oven")]
     assert "does not fit CFX" in caplog.text
+
+
+@pytest.mark.parametrize("year", [2000, 2106])
+async def test_a_clock_that_lost_its_time_is_kept_and_not_trusted(tmp_path: Path, year: int) -> None:
+    wrong = from_datetime(datetime(year, 1, 1, 12, tzinfo=UTC))
+    async with bench(tmp_path, stations=_stations()) as made:
+        await made.give(1, _seen(), acknowledged=False)
+        told = msgspec.structs.replace(_seen(units__in=11, **{"zone.temperature[1]": 170.0}), time=wrong)
+        await made.give(2, told, acknowledged=False)
+        await made.give(3, _seen(units__in=11, units__out=11), acknowledged=False)
+        events = await _events(made)
+        temperatures = [s for s in made.ingest.stepper.signals("L1.oven") if s.signal == "zone.temperature[1]"]
+    arrived = next(event for event in events if event.message.endswith("UnitsArrived"))
+    assert (arrived.time, arrived.time_quality) == (wrong, TimeQuality.SUSPECT)
+    assert abs(arrived.received - now()) < 60_000_000
+    assert _names(events)[-2:] == ["WorkCompleted", "UnitsDeparted"], "the station goes on"
+    assert [sample.value for sample in temperatures] == [150.0]
