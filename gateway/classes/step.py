@@ -23,9 +23,6 @@ from gateway.core.sample import Quality, Sample, Value, signal_key
 from gateway.core.times import Micros
 from gateway.profile.bound import Bound
 
-VERSION = 1
-"""Of the stored form of State."""
-
 _WATCHED = frozenset(
     ("state", "recipe.name", "recipe.revision", "units.in", "units.out", "unit.in.id", "unit.out.id", "fault.code",
      "operator.id")

@@ -32,7 +32,7 @@ def command(
     serial: Annotated[
         Path | None,
         typer.Option(
-            help="Serial port for Modbus RTU. Where there is none, a pseudo terminal is made and linked there; it is to be opened with parity none."
+            help="Serial port for Modbus RTU. Where there is none, a pseudo terminal is made and linked there; masters other than Lineside are to open it with parity none."
         ),
     ] = None,
     baudrate: Annotated[int, typer.Option(min=50, help="Of the serial port.")] = 19_200,

@@ -23,8 +23,8 @@ def opened(line: Serial) -> Iterator[int]:
     """A file descriptor that reads and writes the line without waiting. Raises FaceError.
 
     Where `line.port` names nothing, a pseudo terminal is made and that path linked to it, so that a master opens the
-    path as if it were a serial port; the link goes when the block is left. A pseudo terminal has no parity, and Linux
-    refuses to open it with any: the master has to be set to none.
+    path as if it were a serial port; the link goes when the block is left. A pseudo terminal has no parity: Linux
+    refuses it to whoever asks for one, so that masters other than ours have to be set to none.
     """
     path = Path(line.port)
     with ExitStack() as stack:
