@@ -112,8 +112,9 @@ class Mosquitto:
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(signal.SIGCONT)  # in case a test has frozen it
         process.send_signal(how)
+        if how is not signal.SIGKILL:  # which ends a frozen one as it is: awake, it would acknowledge something first
+            process.send_signal(signal.SIGCONT)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
@@ -125,6 +126,7 @@ class Mosquitto:
         """It stays connected and does nothing any more."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)  # a signal is sent before it is taken
 
     def publish(self, topic: str, lines: Iterable[str] | bytes, *, qos: int = 1, retain: bool = False) -> None:
         """With `mosquitto_pub`, which nobody here wrote: bytes as one message, or a message per line."""
