@@ -17,15 +17,19 @@ from functools import partial
 import msgspec
 
 from adapters.files_desk import Desk, Found, Progress, shown
-from adapters.files_folder import Changed, Look
+from adapters.files_folder import Look
 from adapters.files_grown import GrownFiles
 from adapters.files_ledger import Ledger
+from adapters.files_notice import Notices
+from adapters.files_passages import of_lines, of_records
+from adapters.files_report import Reports, folder_of
 from adapters.files_settings import FilesConnection
+from adapters.files_tidy import Tidying, refused
 from adapters.files_whole import WholeFiles
 from gateway.core.adapter import Basis
 from gateway.core.errors import ConfigError, DecodeError, NotConnected
-from gateway.core.frame import POSITION, Delivery, Frame, Notice
-from gateway.core.observation import Lines, Observation, Unreadable
+from gateway.core.frame import POSITION, Delivery, Frame, Notice, Refused
+from gateway.core.observation import Lines, Observation, Record, Unreadable
 from gateway.profile.bound import Machine, Records
 from gateway.transport.serial_port import words
 
@@ -33,6 +37,8 @@ _LEAVING_S = 0.4
 """What tidying up may take at the end. What is not moved or deleted by then is at the next start."""
 _BUSY = 10
 """A look is followed by a rest of at least as many times what it took: a folder may hold a hundred thousand files."""
+_PROMPT_S = 0.1
+"""After this rest at least, a look follows a notification: what grows all the time gives one after the other."""
 _AT_ONCE = 100
 """Names of absent files that one look deals with: a share that is out of sight may hold a hundred thousand."""
 
@@ -85,13 +91,17 @@ class FilesAdapter:
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"files {self.name}")
         try:
             desk = Desk(self.settings, self._progress, thread)
-            visit = _Visit(desk, None if self._records.document else self._records.framing.delimiter)
+            tidying = Tidying(
+                desk, Reports(folder_of(self.settings.errors, self.name), self._machine.station), self._judge
+            )
+            visit = _Visit(desk, tidying, None if self._records.document else self._records.framing.delimiter)
             look = await visit.look()
             try:
                 async with aclosing(visit.read(look)) as items:
                     yield items
             finally:
                 visit.closed = True
+                await visit.notices.close()
                 with suppress(NotConnected, TimeoutError):
                     async with asyncio.timeout(_LEAVING_S):
                         await visit.tidy()
@@ -105,37 +115,55 @@ class FilesAdapter:
             raise DecodeError(str(problem), str(frame.meta.get("detail", "")))
         if not frame.meta.get(POSITION) or "absent" in frame.meta:
             return ()
-        station = self._machine.station
         if self._records.document:
-            found = self._records.whole(frame.payload, station, self._machine.zone)
-            if not found:
-                raise DecodeError("no-record", "the file has nothing in it that the profile knows")
-            return found
+            return of_records(self._whole(frame), frame)
         each = self._records.each(frame.payload)
         lines = tuple(line for line in each if isinstance(line, str))
-        return (Lines(station, lines), *(part for part in each if isinstance(part, Unreadable)))
+        passages = of_lines(each, frame, self._records.framing.delimiter)
+        return (
+            Lines(self._machine.station, lines, passages=passages),
+            *(part for part in each if isinstance(part, Unreadable)),
+        )
+
+    def _whole(self, frame: Frame) -> Sequence[Record | Unreadable]:
+        found = self._records.whole(frame.payload, self._machine.station, self._machine.zone)
+        if not found:
+            raise DecodeError("no-record", "the file has nothing in it that the profile knows")
+        return found
+
+    def _judge(self, frame: Frame) -> list[Refused]:
+        """What of a whole file goes to quarantine."""
+        try:
+            found = self._whole(frame)
+        except DecodeError as error:
+            return [refused(frame.payload, error.reason, str(error))]
+        return [refused(each.raw, each.reason, each.detail) for each in found if isinstance(each, Unreadable)]
 
 
 class _Visit:
     """One connection. closed: acknowledgements mean nothing any more. delimiter: of lines; None for whole files."""
 
-    def __init__(self, desk: Desk, delimiter: bytes | None) -> None:
+    def __init__(self, desk: Desk, tidying: Tidying, delimiter: bytes | None) -> None:
         self._desk = desk
         self._progress = desk.progress
+        self._tidying = tidying
         self._whole = WholeFiles(desk) if delimiter is None else None
         self._grown = None if delimiter is None else GrownFiles(desk, delimiter)
         self._last = Look({}, {}, ())
-        self._stored: dict[str, None] = {}
-        self._stuck: list[Found] = []
         self._woken = asyncio.Event()
+        self._noticed = False
+        self.notices = Notices(self._notice)
         self.closed = False
 
     async def look(self) -> Look:
         """Raises NotConnected when the folder is not there, or does not answer."""
+        self._noticed = False
         try:
             self._last = await self._desk.aside(self._desk.folder.look)
         except OSError as error:
             raise NotConnected(f"{self._desk.settings.path}: {words(error)}") from error
+        if self._desk.settings.notify == "auto":
+            self.notices.follow(self._last.folders)
         return self._last
 
     async def read(self, look: Look) -> AsyncGenerator[Delivery]:
@@ -147,22 +175,22 @@ class _Visit:
         assert reader is not None
         rest_s = 0.0
         while True:
-            rest_until = time.monotonic() + max(rest_s, self._desk.settings.every_s)
+            began = time.monotonic()
             async with aclosing(reader.read(look)) as items:
                 async for found in items:
                     yield self._hand_over(found)
                     await self.tidy()
             for found in self._remarks(look):
                 yield self._hand_over(found)
-            await self._rest(rest_until)
+            await self._rest(began, rest_s)
             began = time.monotonic()
             look = await self.look()
             rest_s = _BUSY * (time.monotonic() - began)
 
     def _remarks(self, look: Look) -> list[Found]:
         """What is to be told beside what the files say."""
-        desk = self._desk
-        found, self._stuck = self._stuck, []
+        desk, tidying = self._desk, self._tidying
+        found, tidying.stuck = tidying.stuck, []
         for name in look.links:
             found += desk.problem(name, "link", "is a link, and links are not followed")
         present = {shown(name) for name in look.files}
@@ -170,17 +198,17 @@ class _Visit:
         absent, forgotten = self._progress.ledger.gone(present, time.time_ns() // 1_000_000_000, _AT_ONCE)
         return [*found, *(desk.absent(key, mark) for key, mark in absent), *(desk.forget(key) for key in forgotten)]
 
-    async def _rest(self, until: float) -> None:
-        """Until then, and meanwhile tidy up behind what is stored."""
+    async def _rest(self, began: float, least_s: float) -> None:
+        """Until the next look is due, and meanwhile tidy up behind what is stored. least_s: before which there is none."""
         if self._whole is not None and self._desk.settings.after != "leave":
-            waiting = {found.name for found in self._progress.unacknowledged.values()}
-            stuck = {name for name, problem in self._progress.told if problem == "left-behind"}
-            self._stored |= dict.fromkeys(
-                name for name in self._whole.stored(self._last) if name not in waiting and name not in stuck
-            )
+            await self._tidying.left(self._whole.stored(self._last))
+        every_s = self._desk.settings.every_s
         while True:
             await self.tidy()
             self._woken.clear()
+            wanted = began + (min(every_s, _PROMPT_S) if self._noticed else every_s)
+            settled = None if self._whole is None else self._whole.due()
+            until = max(began + least_s, wanted if settled is None else min(wanted, settled))
             try:
                 async with asyncio.timeout(max(0.0, until - time.monotonic())):
                     await self._woken.wait()
@@ -188,20 +216,12 @@ class _Visit:
                 return
 
     async def tidy(self) -> None:
-        """Move or delete what is stored. What cannot be stays, and is told of. Raises NotConnected."""
-        folder, target = self._desk.folder, self._desk.settings.move_to
-        while self._stored:
-            name = next(iter(self._stored))
-            mark = self._desk.mark(name)
-            try:
-                if mark is not None:
-                    await self._desk.aside(folder.tidy, name, mark.seen, self._last, target)
-                    self._progress.ledger.removed(shown(name))
-            except (Changed, FileNotFoundError):
-                pass  # it is to be read again; or it is gone, perhaps with the whole folder
-            except OSError as error:
-                self._stuck += self._desk.problem(name, "left-behind", words(error))
-            self._stored.pop(name, None)
+        """What is to be done about files that are stored. Raises NotConnected."""
+        await self._tidying.run(self._last)
+
+    def _notice(self) -> None:
+        self._noticed = True
+        self._woken.set()
 
     def _hand_over(self, found: Found) -> Delivery:
         self._progress.handed += 1
@@ -209,13 +229,12 @@ class _Visit:
         return self._delivery(self._progress.handed, found)
 
     def _delivery(self, number: int, found: Found) -> Delivery:
-        return Delivery(found.frame, partial(self._acknowledge, number))
+        return Delivery(found.frame, partial(self._acknowledge, number), refused=found.refused)
 
     def _acknowledge(self, number: int) -> None:
         """What came of the file is stored."""
         if self.closed:
             return
         found = self._progress.unacknowledged.pop(number, None)
-        if found is not None and found.tidies:
-            self._stored[found.name] = None
+        if found is not None and self._tidying.stored(found):
             self._woken.set()

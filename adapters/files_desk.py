@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
-from adapters.files_folder import Folder
+from adapters.files_folder import Folder, Whole
 from adapters.files_ledger import Ledger, Mark
 from adapters.files_settings import FilesConnection
 from gateway.core import times
 from gateway.core.errors import NotConnected
-from gateway.core.frame import POSITION, POSITION_OF, Frame
+from gateway.core.frame import POSITION, POSITION_OF, Frame, Refused
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A frame of a file. tidies: when it is stored, the file is to be moved or deleted."""
+    """A frame of a file. tidies: when it is stored, the file is to be moved or deleted. start: the byte in a file that
+    grows where it begins. refused: what of it went to quarantine, once it is stored."""
 
     name: str
     frame: Frame
     tidies: bool = False
+    start: int | None = None
+    refused: list[Refused] = []
 
 
 class Progress:
     """What outlives a connection, for as long as the process.
 
-    unacknowledged: what was handed over and is not stored as far as we know, in order. told: problems, so that each is
-    told once. job: what a thread may still be waiting for.
+    unacknowledged: what was handed over and is not stored as far as we know, in order. stored: what is, and leads to
+    something with the file, or a report. told: problems, so that each is told once. job: what a thread may still be waiting
+    for.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.unacknowledged: dict[int, Found] = {}
+        self.stored: deque[Found] = deque()
         self.handed = 0
         self.told: set[tuple[str, str]] = set()
         self.job: Future[Any] | None = None
@@ -69,6 +75,10 @@ class Desk:
             raise NotConnected(f"{self.settings.path}: does not answer within {self.settings.look_timeout_s:g} s")
         return job.result()
 
+    def whole(self, name: str) -> Whole:
+        """The file with its parts; blocks. Raises OSError, Changed, TooLarge."""
+        return self.folder.whole([name, *self.settings.names.parts(name)], self.settings.most_file_bytes)
+
     def mark(self, name: str) -> Mark | None:
         """How far the file is read; None when it is new."""
         return self.progress.ledger.mark(shown(name))
@@ -85,7 +95,12 @@ class Desk:
         meta |= {"revision": mark.revision} if mark.revision else {}
         meta |= {"problem": problem, "detail": detail} if problem else {}
         whole = bool(mark.sha256) and self.settings.after != "leave"
-        return Found(name, self._frame(key, data, meta), tidies=whole)
+        start = None if mark.sha256 or not data else mark.offset - len(data)
+        return Found(name, self._frame(key, data, meta), tidies=whole, start=start)
+
+    def read_again(self, name: str, data: bytes, mark: Mark) -> Found:
+        """A whole file that is stored already, and is to be tidied up."""
+        return Found(name, self._frame(shown(name), data, {"sha256": mark.sha256}), tidies=True)
 
     def problem(self, name: str, problem: str, detail: str) -> list[Found]:
         """Something that lasts and keeps a file from being read or tidied up; told once in the life of the process."""

@@ -30,11 +30,15 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """files: by name, to be read. others: what may belong to them. links: names that are links and would be read."""
+    """files: by name, to be read. others: what may belong to them. links: names that are links and would be read.
+
+    folders: paths of all that were looked into.
+    """
 
     files: Mapping[str, Seen]
     others: Mapping[str, Seen]
     links: Sequence[str]
+    folders: Sequence[str] = ()
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -66,11 +70,16 @@ class Folder:
         files: dict[str, Seen] = {}
         others: dict[str, Seen] = {}
         links: list[str] = []
-        self._look(self.root, "", files, others, links)
-        return Look(files, others, links)
+        folders: list[str] = []
+        self._look(self.root, "", files, others, links, folders)
+        return Look(files, others, links, sorted(folders))
 
-    def _look(self, path: Path, prefix: str, files: dict[str, Seen], others: dict[str, Seen], links: list[str]) -> None:
+    def _look(
+        self, path: Path, prefix: str, files: dict[str, Seen], others: dict[str, Seen], links: list[str],
+        folders: list[str],
+    ) -> None:  # fmt: skip
         with os.scandir(path) as entries:
+            folders.append(str(path))
             for entry in entries:
                 name = f"{prefix}{entry.name}"
                 wanted = self._names.wanted(name)
@@ -79,19 +88,13 @@ class Folder:
                         links.append(name)
                 elif entry.is_dir(follow_symlinks=False):
                     if prefix.count("/") < self._names.depth and Path(entry.path) != self._skip:
-                        self._below(Path(entry.path), f"{name}/", files, others, links)
+                        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                            # Gone, or not for us: what the others wrote is still read.
+                            self._look(Path(entry.path), f"{name}/", files, others, links, folders)
                 elif wanted or self._names.belongs(name):
                     found = _seen(entry)
                     if found is not None:
                         (files if wanted else others)[name] = found
-
-    def _below(
-        self, path: Path, prefix: str, files: dict[str, Seen], others: dict[str, Seen], links: list[str]
-    ) -> None:
-        try:
-            self._look(path, prefix, files, others, links)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return  # gone, or not for us: what the others wrote is still read
 
     def whole(self, names: Sequence[str], most: int) -> Whole:
         """These files, one behind the other. Raises OSError, Changed, TooLarge."""
@@ -123,11 +126,12 @@ class Folder:
         with self._open(name) as file:
             return os.fstat(file).st_size, [_at(file, start, most) for start, most in ranges]
 
-    def tidy(self, name: str, read: Seen, look: Look, target: Path | None) -> None:
+    def tidy(self, name: str, read: Seen, look: Look, target: Path | None) -> Path | None:
         """Delete the file and all that goes with it, or move it, unless it is no longer as it was read.
 
-        Raises OSError, Changed. What is gone already is no failure.
+        Returns where the file was moved to. Raises OSError, Changed. What is gone already is no failure.
         """
+        moved: Path | None = None
         size = mtime = 0
         for each in (name, *self._names.parts(name)):
             with self._open(each) as file:
@@ -140,7 +144,9 @@ class Folder:
                 if target is None:
                     os.unlink(base, dir_fd=folder)
                 else:
-                    os.rename(base, _free(target / each), src_dir_fd=folder)
+                    moved = _free(target / each)
+                    os.rename(base, moved, src_dir_fd=folder)
+        return moved
 
     def belonging(self, name: str, look: Look) -> list[str]:
         """The file and all that goes with it, of what is there. The file last: a half tidied set is tidied again."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Set
 import msgspec
 
 from adapters.files_folder import Seen
+from gateway.core.frame import POSITION, Frame
 
 REMEMBERED_S = 30 * 86_400
 """A file that is gone is known for so long: the folder may only have been out of sight."""
@@ -33,6 +34,11 @@ class Mark(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def seen(self) -> Seen:
         return Seen(self.size, self.mtime)
+
+
+def marked(frame: Frame) -> Mark:
+    """As its file is with it. Raises ValueError when its position is none of ours."""
+    return msgspec.json.decode(str(frame.meta[POSITION]).partition(" ")[2], type=Mark)
 
 
 class _Entry:

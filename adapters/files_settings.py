@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from adapters.files_names import Names
 from gateway.core.files import LocalPath
@@ -17,8 +18,17 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Patterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
-
+_TEXT = {"type": "string", "minLength": 1}
+Patterns = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_several),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}),
+]
+AtLeastOne = Annotated[
+    Patterns,
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}),
+]
 
 _KEPT = 32 << 20
 """What quarantine keeps of one frame: a larger file that nobody can read must not be deleted."""
@@ -34,7 +44,7 @@ class FilesConnection(BaseModel):
     protocol: Literal["files"]
     name: str = Field(min_length=1, description="Name of the connection, unique in the gateway.")
     path: LocalPath = Field(description="The folder.")
-    pattern: Annotated[Patterns, Field(min_length=1)] = Field(
+    pattern: AtLeastOne = Field(
         description="Which files in it, or a list of patterns: `*` and `?` stand for anything in a name, `**/` for any "
         "folders below. Links are never followed."
     )
@@ -50,11 +60,22 @@ class FilesConnection(BaseModel):
         default=None, description='A file is whole when this one is there: `"{}.ok"`. Left out: when it has settled.'
     )
     settle_s: Seconds = Field(default=2.0, description="A file that has not changed for so long is whole.")
-    every_s: Seconds = Field(default=1.0, description="How often is looked.")
+    every_s: Seconds = Field(default=1.0, description="How often is looked, should nothing have been noticed before.")
+    notify: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether the system is asked to tell of changes, which leads to a look at once. It knows only of those that "
+        "are made on this computer: on network drives, and wherever it does not tell, there are the looks of `every_s`.",
+    )
     after: Literal["leave", "move", "delete"] = Field(
         default="leave", description="What becomes of a file when all that is in it is stored."
     )
     move_to: LocalPath | None = Field(default=None, description="Where files are moved to. On the same file system.")
+    errors: LocalPath = Field(
+        default=Path("data/errors"),
+        validate_default=True,
+        description="Folder of ours for a report on each file that was not wholly understood, below the connection's name. "
+        "Of a file that is moved it is beside that, in `error` below `move_to`.",
+    )
     most_file_bytes: Bytes = Field(
         default=_KEPT, ge=1024, description="A file that is read as a whole and is larger goes to quarantine unread."
     )
@@ -87,6 +108,8 @@ class FilesConnection(BaseModel):
                 raise ValueError(f"{template!r} must be one name")
         if (self.after == "move") is (self.move_to is None):
             raise ValueError('`after = "move"` and `move_to` belong together')
+        if self.errors.is_relative_to(self.path):
+            raise ValueError("`errors` lies in `path`; that is the machine's, and reports go to a folder of ours")
         if self.after == "delete" and self.most_file_bytes > _KEPT:
             raise ValueError(
                 '`most_file_bytes` with `after = "delete"`: at most 32MiB, for that is what quarantine keeps'

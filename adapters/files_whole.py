@@ -38,6 +38,11 @@ class Settling:
                 found.append(name)
         return sorted(found, key=lambda name: (look.files[name].mtime, name))
 
+    def due(self, now: float) -> float | None:
+        """When the next of them will have settled, if it does not change any more."""
+        ends = [since + self._settle_s for seen, since in self._since.values() if seen is not None]
+        return min((end for end in ends if end > now), default=None) if self._names.trigger_of is None else None
+
     def vanished(self, look: Look) -> list[str]:
         """Names of files that were waited for and are gone."""
         gone = [name for name in self._since if name not in look.files]
@@ -81,6 +86,10 @@ class WholeFiles:
             for found in self._desk.lost(name, "vanished", "was gone before it could be read"):
                 yield found
 
+    def due(self) -> float | None:
+        """When it is worth a look, on a monotonic clock: a file may be whole then."""
+        return self._settling.due(time.monotonic())
+
     def stored(self, look: Look) -> list[str]:
         """Files that are there as they were read."""
         return [
@@ -98,7 +107,7 @@ class WholeFiles:
     async def _read(self, name: str, look: Look) -> list[Found]:
         desk = self._desk
         try:
-            whole = await desk.aside(desk.folder.whole, [name, *self._names.parts(name)], desk.settings.most_file_bytes)
+            whole = await desk.aside(desk.whole, name)
         except Changed:
             self._settling.let_go(name)
             return []

@@ -53,7 +53,11 @@ def _adjust(turn: Turn, key: str, old: int, value: int, units: int | None, cause
     lane, abandoned = parts.lane, []
     works = list(turn.inside(lane))
     if parts.name == "units.in" and units is not None:
-        turn.put(lane, (*works, *[_unseen(turn, lane)] * units))
+        works += [_unseen(turn, lane)] * units
+        # Told that they had left before it was told that they had come, the oldest are still among them.
+        gone = _too_many(turn, lane, len(works))
+        abandoned = [work.transaction for work in works[:gone] if work.transaction is not None]
+        turn.put(lane, works[gone:])
     elif parts.name in ("units.in", "units.out"):
         # Where it cannot be said how many have left, what is inside is no longer known either.
         gone = len(works) if units is None else units
@@ -66,18 +70,30 @@ def _adjust(turn: Turn, key: str, old: int, value: int, units: int | None, cause
 
 def _complete(turn: Turn, lane: int | None) -> None:
     """What has come in and not gone out is inside, though nobody saw it come: it goes out before all that is seen to."""
+    works = turn.inside(lane)
+    difference = _difference(turn, lane)
+    missing = 0 if difference is None else difference - len(works)
+    if 0 < missing <= _MOST:
+        turn.put(lane, (*[_unseen(turn, lane)] * missing, *works))
+
+
+def _too_many(turn: Turn, lane: int | None, inside: int) -> int:
+    """By so many, more are remembered inside than the counters leave room for."""
+    difference = _difference(turn, lane)
+    return 0 if difference is None else max(0, inside - difference)
+
+
+def _difference(turn: Turn, lane: int | None) -> int | None:
+    """Units that have come in and not gone out, by the counters of both; None where they do not say."""
     into, out = ("units.in", "units.out") if lane is None else (f"units.in@{lane}", f"units.out@{lane}")
     came, went = turn.counters.get(into), turn.counters.get(out)
     signals = turn.setup.bound.signals
     if came is None or went is None or into not in signals or out not in signals:
-        return  # one that the profile no longer has stands still in the state
+        return None  # one that the profile no longer has stands still in the state
     difference = came - went
     if difference < 0 and signals[into].modulus == signals[out].modulus is not None:
         difference += signals[into].modulus or 0
-    works = turn.inside(lane)
-    missing = difference - len(works)
-    if 0 < missing <= _MOST:
-        turn.put(lane, (*[_unseen(turn, lane)] * missing, *works))
+    return difference if difference >= 0 else None
 
 
 def _unseen(turn: Turn, lane: int | None) -> Work:

@@ -74,7 +74,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         single = work.count <= 1 and len(boards) <= 1
         if boards:
             units = [
-                _board(turn, parts, board, index, work if single else None) for index, board in enumerate(boards, 1)
+                _board(turn, parts, board, index, work if single else None)
+                for index, board in enumerate(_with_parts(boards, record), 1)
             ]
             units = _passed(units, said_text(record, "result"))
         else:
@@ -142,6 +143,18 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 
 def _boards(record: Record) -> int | None:
     return sum(child.name == "inspection.unit" for child in record.children) or None
+
+
+def _with_parts(boards: Sequence[Record], record: Record) -> list[Record]:
+    """Parts that lie beside the boards, with the position of one of them, are in that."""
+    placed: dict[int | None, list[Record]] = {}
+    for child in record.children:
+        if child.name != "inspection.unit":
+            placed.setdefault(said_position(child), []).append(child)
+    return [
+        msgspec.structs.replace(board, children=(*board.children, *placed.get(said_position(board) or index, ())))
+        for index, board in enumerate(boards, 1)
+    ]
 
 
 def _top(record: Record) -> Structure:

@@ -75,6 +75,14 @@ class Inspected(msgspec.Struct, frozen=True, gc=False):
     transaction: str
 
 
+class Read(msgspec.Struct, frozen=True, gc=False):
+    """What came of a record in a file. events: their ids by message. units: the identifiers that it named."""
+
+    events: dict[str, str]
+    transaction: str | None = None
+    units: tuple[str, ...] = ()
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known by signal key; missing: not known.
 
@@ -85,7 +93,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     those that are, of signals that rules wait for and that have to last. counters: last readings. recipes: name and
     revision by lane. verdicts: of the last units, oldest first. left: transactions of the last units that have gone
     out, of which records may still come. announced: what one of two sources told a moment ago, by direction and lane.
-    kept: a class's own.
+    read: what came of the last records that were read in files, by file and place, oldest first. kept: a class's own.
     """
 
     unseen: frozenset[str] = frozenset()
@@ -102,6 +110,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     verdicts: dict[str, Inspected] = {}
     left: dict[str, str] = {}
     announced: dict[str, tuple[Announced, ...]] = {}
+    read: dict[str, Read] = {}
     kept: dict[str, float | int | str | bool | None] = {}
 
 

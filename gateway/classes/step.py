@@ -96,6 +96,7 @@ def _one(setup: Setup, state: State, look: Look, observation: Observed, now: Mic
         return _lost(state, look, now)
     turn = Turn(setup, state, look, now)
     if isinstance(observation, Record):
+        turn.read_at(observation)
         (hermes.follow if hermes.is_told(observation) else follow_record)(turn, observation)
     else:
         _look(turn, frozenset(), look.values)

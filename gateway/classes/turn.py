@@ -10,10 +10,11 @@ from typing import Any
 
 from gateway.cfx import states
 from gateway.cfx.complete import LeftOut
-from gateway.classes import common
+from gateway.classes import common, passages
 from gateway.classes.state import Adjusted, Inspected, Look, Message, Setup, State, Work
 from gateway.core import ids
 from gateway.core.event import TimeQuality
+from gateway.core.observation import Record
 from gateway.core.sample import SignalKey, Value, signal_key
 from gateway.core.times import Micros, to_datetime
 
@@ -67,9 +68,20 @@ class Turn:
         self.left = dict(state.left)
         self.announced = dict(state.announced)
         self.kept = dict(state.kept)
+        self.read = state.read  # copied when there is a record of a file
+        self.place: passages.Place | None = None
         self._space = ids.namespace(setup.station)
 
+    def read_at(self, record: Record) -> None:
+        """All that comes of this turn comes of this record, which may stand in a file."""
+        if record.passage is not None:
+            self.read = dict(self.read)
+            named = [unit for each in passages.units(record) if (unit := self.identifier(each)) is not None]
+            self.place = passages.Place(record.passage, tuple(named), self.read)
+
     def frozen(self) -> State:
+        if self.place is not None:
+            self.place.remember(self.read)
         return State(
             unseen=frozenset(self.unseen),
             made=self.count,
@@ -85,6 +97,7 @@ class Turn:
             verdicts=self.verdicts,
             left=self.left,
             announced=self.announced,
+            read=self.read,
             kept=self.kept,
         )
 
@@ -148,7 +161,10 @@ class Turn:
     # -- what comes of it
 
     def new_id(self, rule: str) -> str:
-        """Derived from the received time and an ordinal: the same in every replay."""
+        """Derived from where the record stood in a file; else from the received time and an ordinal: the same in every
+        replay."""
+        if self.place is not None:
+            return self.place.id(self._space, rule)
         self.count += 1
         return ids.derived(self._space, str(self.now), str(self.count), rule)
 
@@ -168,9 +184,11 @@ class Turn:
         """Make a message. Returns the event's id.
 
         time: when it happened, where that is not the time of this turn; `said`: by the machine itself, not found by us.
+        revises: left out, it is what this record of a file led to when the file said something else.
         Fields that are not given become null or empty; where CFX allows neither, use `known`.
         """
         id_ = self.new_id(name)
+        earlier = None if self.place is None else self.place.tell(name, id_)
         said = (said and time is not None) or self.quality is not TimeQuality.GATEWAY
         self.made.append(
             Message(
@@ -179,7 +197,7 @@ class Turn:
                 body=body,
                 time=self.time if time is None else time,
                 quality=TimeQuality.GOOD if said else TimeQuality.GATEWAY,
-                revises=revises,
+                revises=revises or earlier,
             )
         )
         return id_

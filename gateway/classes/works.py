@@ -245,26 +245,38 @@ def within_work(
     In line that is the open work of this unit, else of the first unit inside without an identifier, which gets this one
     (a record that names no unit: of the oldest); or of the unit if it has just left. Any lane will do when the record
     names none. Off line, where nothing arrives, the record is the work: WorkStarted, only if it says when it `began`,
-    what is emitted inside, and WorkCompleted with `result`.
+    what is emitted inside, and WorkCompleted with `result`. A record in a file that was rewritten belongs to the work that
+    it belonged to before.
 
     count: boards, where the record tells it; only used off line.
     """
-    found = _open(turn, lane, unit)
+    boards = turn.boards(lane, count)
+    found = _known(turn, lane, unit, boards)
+    work = found or Work(
+        transaction=turn.new_id("transaction"), unit=unit, count=boards, started=began is not None, since=turn.now
+    )
+    if turn.place is not None:
+        turn.place.transaction = work.transaction
     if found is not None:
         yield found
         return
-    transaction = None if unit is None else turn.left.pop(unit, None)
-    boards = turn.boards(lane, count)
-    if transaction is not None:
-        yield Work(transaction=transaction, unit=unit, count=boards, started=True, since=turn.now)
-        return
-    work = Work(
-        transaction=turn.new_id("transaction"), unit=unit, count=boards, started=began is not None, since=turn.now
-    )
     if began is not None:
         _announce(turn, lane, work, began)
     yield work
     _complete(turn, work, result, None)
+
+
+def _known(turn: Turn, lane: int | None, unit: str | None, boards: int) -> Work | None:
+    """What the record belongs to by where it stood before, by what is inside, or by what has just left."""
+    transaction = None if turn.place is None or turn.place.before is None else turn.place.transaction
+    if transaction is None:
+        found = _open(turn, lane, unit)
+        if found is not None:
+            return found
+        transaction = None if unit is None else turn.left.pop(unit, None)
+    if transaction is None:
+        return None
+    return Work(transaction=transaction, unit=unit, count=boards, started=True, since=turn.now)
 
 
 def _open(turn: Turn, lane: int | None, unit: str | None) -> Work | None:

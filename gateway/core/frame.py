@@ -43,6 +43,15 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     meta: Mapping[str, str | int] = _NO_META
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """A part of a frame, or all of it, that went to quarantine. reason, detail, digest (hexadecimal): as there."""
+
+    raw: bytes
+    reason: str
+    detail: str
+    digest: str
+
+
 def _nothing() -> None:
     return None
 
@@ -58,11 +67,13 @@ class Delivery:
     principal: who the peer proved to be (user or certificate name), None where it did not.
     handles: the CFX handles that principal may speak for; empty means any.
     peer: which machine's connection it came over, as in notices, where a link serves several.
+    refused: a list of the adapter's into which goes, before `ack` is called, what of the frame went to quarantine; a copy
+        leaves it as it is. None: nobody asks.
 
     ack and reply stand beside the frame, so that a replayed frame can neither acknowledge nor answer.
     """
 
-    __slots__ = ("ack", "acknowledged", "frame", "handles", "peer", "principal", "reply")
+    __slots__ = ("ack", "acknowledged", "frame", "handles", "peer", "principal", "refused", "reply")
 
     def __init__(
         self,
@@ -74,6 +85,7 @@ class Delivery:
         principal: str | None = None,
         handles: frozenset[str] = frozenset(),
         peer: str | None = None,
+        refused: list[Refused] | None = None,
     ) -> None:
         self.frame = frame
         self.ack = ack
@@ -82,6 +94,7 @@ class Delivery:
         self.principal = principal
         self.handles = handles
         self.peer = peer
+        self.refused = refused
 
 
 class NoticeKind(StrEnum):
@@ -89,6 +102,8 @@ class NoticeKind(StrEnum):
     SESSION_LOST = "session-lost"  # it did not: what was sent meanwhile is lost
     PEER_UP = "peer-up"  # a machine opened its connection to our listener
     PEER_DOWN = "peer-down"  # and closed or lost it
+    CATCHING_UP = "catching-up"  # what was said while we were away is coming: the gap is not over yet
+    CAUGHT_UP = "caught-up"  # it has come, but for what `count` things may have said that nobody recorded
     OVERFLOW = "overflow"  # an unacknowledged transport gave more than we could take
 
 

@@ -106,11 +106,26 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     detail: str
 
 
+class Passage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where a record stood that can be read again, with the same ids for what comes of it.
+
+    file: its name. version: what it was like then; another content is another version. at: which record of it, or from
+    which byte on. revised: it was read before, with other content. grows: a log, which may as well have been begun anew.
+    """
+
+    file: str
+    version: str
+    at: str
+    revised: bool = False
+    grows: bool = False
+
+
 class Readings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Signals of one station looked at together.
 
     keys, values: place by place; a key is SignalKey text or an alarm's key, a value is in the vocabulary's unit, None
-    when it is not known. time: the machine's, where it gave one. qualities: None when every known value is good.
+    when it is not known. time: the machine's, where it gave one. qualities: None when every known value is good. live: it
+    was told at once, so that its time says how far the machine's clock is off; not what was so before we came.
     """
 
     station: str
@@ -118,13 +133,14 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     values: tuple[Value, ...]
     time: Micros | None = None
     qualities: tuple[Quality, ...] | None = None
+    live: bool = True
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a machine says has happened, in the words of its class (`inspection`, `test`, ...).
 
     time: the machine's, where it gave one. fields: only those that it said; numbers in the vocabulary's units. live: it
-    was told at once, so that its time says how far the machine's clock is off.
+    was told at once, so that its time says how far the machine's clock is off. passage: where it was read, in a file.
     """
 
     station: str
@@ -135,17 +151,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     lane: int | None = None
     stage: str | None = None
     live: bool = False
+    passage: Passage | None = None
 
 
 class Lines(msgspec.Struct, frozen=True, gc=False):
     """Text of a machine's, for its profile to make records of. What is open at the end goes on with the next ones.
 
-    whole: a file from its first line to its last, apart from whatever is open.
+    whole: a file from its first line to its last, apart from whatever is open. passages: of each line, in a file.
     """
 
     station: str
     lines: tuple[str, ...]
     whole: bool = False
+    passages: tuple[Passage, ...] = ()
 
 
 class Lost(msgspec.Struct, frozen=True, gc=False):

@@ -13,12 +13,12 @@ from gateway.classes.own import gateway_event
 from gateway.classes.state import Look
 from gateway.core.errors import DecodeError
 from gateway.core.event import CfxHeader, Event, Origin
-from gateway.core.frame import LOST, POSITION, POSITION_OF, TICK
+from gateway.core.frame import LOST, POSITION, POSITION_OF, TICK, Refused
 from gateway.core.observation import CfxMessage, Lines, Lost, Observation, Readings, Record, Tick, Unreadable
 from gateway.core.sample import Sample
 from gateway.core.times import Micros
 from gateway.ingest.derive import EMPTY, Readers, after_restart, derive
-from gateway.ingest.identity import Identities
+from gateway.ingest.identity import Identities, Rereading, readable_again
 from gateway.ingest.queues import Item, Refusal
 from gateway.ingest.stations import Station, Stations
 from gateway.journal.transaction import Transaction
@@ -90,9 +90,9 @@ class Stepper:
     def apply(self, transaction: Transaction, items: Sequence[Item]) -> None:
         self.tally = Tally()
         messages = [o for item in items for o in item.observations if isinstance(o, CfxMessage)]
-        identities = Identities(transaction, messages)
+        identities, rereading = Identities(transaction, messages), Rereading(transaction)
         for item in items:
-            self._item(transaction, identities, item)
+            self._item(transaction, identities, rereading, item)
         newest = max((item.received for item in items), default=0)
         for station, state in self._changed.items():
             if state is self.states.get(station):
@@ -110,7 +110,7 @@ class Stepper:
         self._looks.update(self._changed_looks)
         self._changed, self._changed_looks = {}, {}
 
-    def _item(self, transaction: Transaction, identities: Identities, item: Item) -> None:
+    def _item(self, transaction: Transaction, identities: Identities, rereading: Rereading, item: Item) -> None:
         if item.effect is not None:
             transaction.touch()
             item.effect(transaction)
@@ -124,18 +124,25 @@ class Stepper:
             told = [each.station for each in item.observations if isinstance(each, Readings | Record | Lines)]
             self.tally.duplicates[told[0] if told else "", item.connection, item.protocol] += 1
             return
+        if item.delivery.refused is not None:
+            item.delivery.refused.clear()  # a batch that was rolled back is applied again
         if item.refusal is not None:
             self._quarantine(
                 transaction, item, None, item.refusal.reason, item.refusal.detail, item.delivery.frame.payload
             )
             return
+        known = rereading.is_known(item.observations, item.received)
+        if known is not None:
+            self.tally.duplicates[known, item.connection, item.protocol] += 1
         for observation in _together(item.observations):
+            if known is not None and isinstance(observation, Record):
+                continue
             if isinstance(observation, Unreadable):
                 self._quarantine(transaction, item, None, observation.reason, observation.detail, observation.raw)
             elif isinstance(observation, CfxMessage):
                 self._message(transaction, identities, item, observation)
             else:
-                self._observed(transaction, item, observation)
+                self._observed(transaction, rereading, item, observation)
 
     @staticmethod
     def _advances(transaction: Transaction, item: Item) -> bool:
@@ -212,8 +219,9 @@ class Stepper:
             self._clock(transaction, item, station, state, frame.received)
 
     def _observed(
-        self, transaction: Transaction, item: Item, observed: Record | Lines | Lost | Tick | Sequence[Readings]
-    ) -> None:
+        self, transaction: Transaction, rereading: Rereading, item: Item,
+        observed: Record | Lines | Lost | Tick | Sequence[Readings],
+    ) -> None:  # fmt: skip
         """What a machine without CFX let us see, or that nothing is seen of it any more."""
         name = observed[0].station if isinstance(observed, Sequence) else observed.station
         station = self._stations.by_id.get(name)
@@ -233,12 +241,17 @@ class Stepper:
             derived = derive(station, station.setup, before, look, Lost(station.id), item.received, self._readers)
         else:
             self._failing.discard(station.id)
+        again = readable_again(observed)
+        events = rereading.new(derived.events) if again and derived.events else derived.events
+        self.tally.duplicates[labels] += len(derived.events) - len(events)
+        if isinstance(observed, Record) and not events and derived.events:
+            return  # read again: it was followed then
         if derived.state is not before:
             self._changed[station.id] = derived.state
         if derived.look is not look:
             self._changed_looks[station.id] = derived.look
-        for event in derived.events:
-            self._append(transaction, item, event)
+        for event in events:
+            self._append(transaction, item, event, digest=_digest(event.raw) if again else None)
         for unfit in derived.unfit:
             self._quarantine(transaction, item, station.id, unfit.reason, unfit.detail, unfit.raw)
         if derived.state.clock.offset_ms != before.clock.offset_ms:
@@ -273,8 +286,9 @@ class Stepper:
         )
         self._append(transaction, item, event)
 
-    def _append(self, transaction: Transaction, item: Item, event: Event) -> None:
-        transaction.append(event, text=None if event.raw == event.body else event.raw)
+    def _append(self, transaction: Transaction, item: Item, event: Event, *, digest: bytes | None = None) -> None:
+        """digest: where retention is to keep the event's id."""
+        transaction.append(event, digest=digest, text=None if event.raw == event.body else event.raw)
         self.tally.stored[event.station or "", item.connection, item.protocol] += 1
 
     def _quarantine(
@@ -283,18 +297,25 @@ class Stepper:
         assert item.delivery is not None
         frame = item.delivery.frame
         item.quarantined = True
+        detail, digest = printable(detail)[:500], _digest(raw)
+        if item.delivery.refused is not None:
+            item.delivery.refused.append(Refused(raw, reason, detail, digest.hex()))
         transaction.quarantine(
             source=item.connection,
             station=station,
             channel=printable(frame.channel)[:500],
             reason=reason,
-            detail=printable(detail)[:500],
-            digest=blake2b(raw, digest_size=16).digest(),
+            detail=detail,
+            digest=digest,
             size=int(frame.meta.get("size", len(raw))),
             at=frame.received,
             raw=raw[: self._payload_cap],
         )
         self.tally.quarantined[item.connection, item.protocol, reason] += 1
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
 
 
 def _number(position: bytes) -> int:

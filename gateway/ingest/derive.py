@@ -81,7 +81,7 @@ def _read(
     stands, reader = readers.pop(station.id, (None, None))
     if reader is None or stands != start or not start:  # another commit's, which was rolled back
         reader = setup.bound.records.reader(station.id, station.zone, start)
-    found = [each for line in text.lines for each in reader.feed(line)]
+    found = [each for number, line in enumerate(text.lines) for each in _placed(reader.feed(line), text, number)]
     if text.whole:
         found += reader.close()
     records = [each for each in found if isinstance(each, Record)]
@@ -94,6 +94,19 @@ def _read(
             state = msgspec.structs.replace(state, text=stands)
     unfit = (*derived.unfit, *(each for each in found if isinstance(each, Unreadable)))
     return msgspec.structs.replace(derived, state=state, unfit=unfit)
+
+
+def _placed(found: Sequence[Record | Unreadable], text: Lines, number: int) -> Sequence[Record | Unreadable]:
+    """What a line, the one with this number, has brought to an end, with where that was."""
+    if not text.passages or not found:
+        return found
+    passage = text.passages[number]
+    return [
+        msgspec.structs.replace(each, passage=msgspec.structs.replace(passage, at=f"{passage.at}.{place}"))
+        if isinstance(each, Record)
+        else each
+        for place, each in enumerate(found)
+    ]
 
 
 def _step(
@@ -124,9 +137,7 @@ def _step(
 
 def _told_at_once(observed: Observed) -> Micros | None:
     """The machine's time of something that it told when it happened. Records may be as old as the file they are in."""
-    if isinstance(observed, Readings) or (isinstance(observed, Record) and observed.live):
-        return observed.time
-    return None
+    return observed.time if isinstance(observed, Readings | Record) and observed.live else None
 
 
 def _event(station: Station, state: native.State, made: Message, received: Micros) -> tuple[native.State, Event]:

@@ -1,11 +1,15 @@
-"""Which id a CFX message gets in the journal, and whether we have it already."""
+"""Which id a CFX message gets in the journal, and whether we have it already; and whether we have what is derived from
+files that are read again."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
 from gateway.core import ids
-from gateway.core.observation import CfxMessage
+from gateway.core.event import Event
+from gateway.core.observation import CfxMessage, Lines, Observation, Record
 from gateway.core.times import Micros
 from gateway.journal.transaction import Seen, Transaction
 
@@ -81,3 +85,37 @@ class Identities:
             self._asked.add(id_)
             self._seen.update(self._transaction.seen([id_]))
         return self._seen.get(id_)
+
+
+def readable_again(observed: object) -> bool:
+    """Whether it stood in a file, so that the ids of what comes of it come again when the file is read again."""
+    if isinstance(observed, Record):
+        return observed.passage is not None
+    return isinstance(observed, Lines) and bool(observed.passages)
+
+
+class Rereading:
+    """Of files, in one batch: what of them was followed before."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._fresh: set[str] = set()
+
+    def is_known(self, observations: Sequence[Observation], at: Micros) -> str | None:
+        """The station whose class has followed the records of this whole file already, as it is; None when none has.
+        Remembered as long as ids are, for not everything that was followed made an event."""
+        first = next((each for each in observations if isinstance(each, Record)), None)
+        if first is None or first.passage is None:
+            return None
+        key = ids.derived(ids.namespace(first.station), "file", first.passage.file, first.passage.version)
+        if key in self._fresh or self._transaction.seen([key]):
+            return first.station
+        self._fresh.add(key)
+        self._transaction.remember(key, Seen(first.station, None), at)
+        return None
+
+    def new(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Those that are not in the journal, nor were while their ids are kept."""
+        known = self._transaction.seen([event.id for event in events]).keys() | self._fresh
+        self._fresh |= {event.id for event in events}
+        return [event for event in events if event.id not in known]

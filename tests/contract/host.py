@@ -131,8 +131,15 @@ class Host:
             await until(lambda: all(sight.gap is None for sight in self.link.sights.values()))
 
     async def reads(self, count: int) -> None:
-        """Until so many frames were read and are not committed."""
-        await until(lambda: sum(n for key, (n, _) in self.bench.ingest.depth().items() if key != "gateway") >= count)
+        """Until so many frames were read and are not committed; where one frame may hold several messages, until all
+        that the rig has just said was."""
+        said = getattr(self.rig, "said", 0)
+
+        def read() -> bool:
+            depth = [each for key, each in self.bench.ingest.depth().items() if key != "gateway"]
+            return sum(size for _, size in depth) >= said if said else sum(frames for frames, _ in depth) >= count
+
+        await until(read)
 
     def start(self) -> None:
         self._running = asyncio.create_task(self.supervisor.run(), name="supervisor")

@@ -8,18 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from sqlite3 import connect
 from typing import Any
 
 from adapters.files import FilesAdapter
 from adapters.files_settings import FilesConnection
 from gateway.core.adapter import Adapter
 from gateway.ingest.stations import Stations
+from gateway.journal.database import driver
 from tests.contract.rig import Entry, Mute
 from tests.contract.rigs.text import BEGIN, END, GARBAGE, Talk, profile
-
-_FEW = 10
-"""So few lines are written one by one, each to be a frame of its own."""
 
 
 class _Faults:
@@ -82,6 +79,7 @@ class FilesRig:
         self._folder.mkdir()
         self._journal = folder.parent / "journal" / "journal.db"
         self._grows = grows
+        self.said = 0
         self._count = 0
         self._work = b""
         self.talk = Talk(profile(folder, "files", kind="lines" if grows else "document"))
@@ -94,6 +92,7 @@ class FilesRig:
             "every_s": 0.02,
             "settle_s": 0.04,
             "after": "leave" if grows else "delete",
+            "errors": str(folder / "errors"),
         }
 
     def adapter(self) -> FilesAdapter:
@@ -103,7 +102,7 @@ class FilesRig:
         """Of a file that grows, as the gateway gives them to the adapter. The other kind is told by being deleted."""
         if not self._grows or not self._journal.exists():
             return {}
-        database = connect(f"file:{self._journal}?mode=ro", uri=True)
+        database = driver().connect(f"file:{self._journal}?mode=ro", uri=True)
         try:
             return dict(database.execute("SELECT key, value FROM source_position"))
         finally:
@@ -126,10 +125,12 @@ class FilesRig:
         whole.rename(whole.with_suffix(".txt"))
 
     async def say(self, *numbers: int, unit: int = 0, filler: int = 0) -> None:
+        self.said = 0
         for number in numbers:
-            await self._write(self.talk.line(number, filler))
-            if self._grows and len(numbers) < _FEW:
-                await asyncio.sleep(0.08)
+            line = self.talk.line(number, filler)
+            await self._write(line)
+            if self._grows:  # one look reads as many lines as there are
+                self.said += len(line)
 
     async def garbage(self, unit: int = 0) -> None:
         await self.faults.quiet()  # on its own, or it would be one line among others

@@ -274,3 +274,15 @@ def test_a_place_on_the_panel_that_cannot_be_is_none(position: float) -> None:
 def test_a_count_that_nobody_can_have_inspected_is_not_sent() -> None:
     (unit,) = inspected(machine().say(record("inspection", {"unit": "B1", "count": 1e15})))["InspectedUnits"]
     assert unit["TotalInspectionCount"] is None
+
+
+def test_defects_that_lie_beside_the_boards_are_on_the_board_that_they_name() -> None:
+    boards = [record("inspection.unit", {"unit": f"B{place}", "position": place}) for place in (2, 1)]
+    parts = [defect("R1", position=1), defect("C7", "ISF", position=2), defect("U3", "WARP")]
+    body = inspected(machine().say(record("inspection", {"unit": "P", "units": 2}, *boards, *parts)))
+    found = {
+        unit["UnitIdentifier"]: [each["DefectCode"] for part in unit["Inspections"] for each in part["DefectsFound"]]
+        for unit in body["InspectedUnits"]
+    }
+    assert found == {"B2": ["ISF"], "B1": ["TOMB"]}
+    assert [each["DefectCode"] for each in body["InspectedPanel"]["Inspections"][0]["DefectsFound"]] == ["WARP"]

@@ -221,3 +221,15 @@ async def test_a_clock_that_lost_its_time_is_kept_and_not_trusted(tmp_path: Path
     assert abs(arrived.received - now()) < 60_000_000
     assert _names(events)[-2:] == ["WorkCompleted", "UnitsDeparted"], "the station goes on"
     assert [sample.value for sample in temperatures] == [150.0]
+
+
+@pytest.mark.parametrize(("live", "offset"), [(True, 3_600_000), (False, None)])
+async def test_what_was_so_before_says_nothing_of_the_clock(tmp_path: Path, live: bool, offset: int | None) -> None:
+    """Values that have not changed for an hour, told again with every connection."""
+    async with bench(tmp_path, stations=_stations()) as made:
+        for number in range(4):
+            told = msgspec.structs.replace(_seen(units__in=10 + number), time=now() - 3_600_000_000, live=live)
+            await made.give(number, told, acknowledged=False)
+        events = await _events(made)
+    told_ms = [event.clock_offset_ms for event in events if event.message.endswith("UnitsArrived")]
+    assert told_ms[-1] == (offset if offset is None else pytest.approx(offset, abs=1000))

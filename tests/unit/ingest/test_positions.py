@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.core.errors import DecodeError
-from gateway.core.frame import POSITION, POSITION_OF, Delivery, Frame
+from gateway.core.frame import POSITION, POSITION_OF, Delivery, Frame, Refused
 from gateway.core.times import now
 from tests.build import Bench, bench, message, until
 from tests.contract.host import of_machines
@@ -76,3 +76,26 @@ async def test_an_empty_position_is_forgotten(tmp_path: Path) -> None:
         await offer(behind, 1)
         await behind.settled()
         assert behind.writer.positions("broker") == {NAME: b"1 at 1"}
+
+
+async def test_who_asks_hears_what_went_to_quarantine(tmp_path: Path) -> None:
+    """Before the acknowledgement; of a copy it is what was heard the first time."""
+    async with bench(tmp_path) as behind:
+        heard: list[Refused] = []
+        frame = Frame(
+            connection="broker",
+            received=now(),
+            channel="topic",
+            payload=b"x",
+            meta={POSITION_OF: NAME, POSITION: "1 a"},
+        )
+        behind.adapter.meaning[frame.payload] = DecodeError("bad-text", "no")
+        at_ack: list[list[Refused]] = []
+        for _ in range(2):
+            delivery = Delivery(frame, lambda: at_ack.append(list(heard)), refused=heard)
+            await behind.ingest.offer(behind.adapter, behind.line, delivery)
+        await behind.settled()
+        (entry,) = await behind.reader.quarantined()
+        wanted = [Refused(b"x", "bad-text", "no", entry.digest)]
+        assert at_ack == [wanted, wanted]
+        assert behind.counter("duplicates") == 1
