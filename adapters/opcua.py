@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 from adapters import opcua_frame
-from adapters.opcua_publish import Forgotten, Seen
+from adapters.opcua_progress import Progress
+from adapters.opcua_publish import Forgotten
 from adapters.opcua_run import Run
 from adapters.opcua_session import Session
 from adapters.opcua_settings import OpcUaConnection
@@ -27,12 +28,17 @@ from gateway.profile.bound import Machine
 class OpcUaAdapter:
     """One `[[connection]]` of protocol `opcua`; implements gateway.core.adapter.Adapter.
 
-    Raises ConfigError when settings and profiles do not go together.
+    positions: how far the journal has read it. Raises ConfigError when settings and profiles do not go together.
     """
 
     protocol = "opcua"
 
-    def __init__(self, settings: OpcUaConnection, stations: Sequence[Machine]) -> None:
+    def __init__(
+        self,
+        settings: OpcUaConnection,
+        stations: Sequence[Machine],
+        positions: Mapping[str, bytes] | None = None,
+    ) -> None:
         problems = _problems(stations)
         if problems:
             raise ConfigError([f"{settings.name}: {problem}" for problem in problems])
@@ -43,8 +49,14 @@ class OpcUaAdapter:
             for station, nodes in self._stations.items()
             for each in nodes.subscriptions
         }
-        self._seen: Seen | None = {} if settings.history else None
+        read = {
+            station: [text for each in nodes.subscriptions for text in each.nodes]
+            for station, nodes in self._stations.items()
+        }
+        self._progress = Progress(positions or {}, read) if settings.history else None
+        self._told: set[str] = set()
         self._kept: tuple[Run, float] | None = None
+        self.resumed = False
 
     @property
     def name(self) -> str:
@@ -62,7 +74,9 @@ class OpcUaAdapter:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncIterator[Delivery | Notice]]:
-        run = await self._resumed() or await self._begun()
+        run = await self._resumed()
+        self.resumed = run is not None
+        run = run or await self._begun()
         try:
             async with aclosing(run.items()) as items:
                 yield items
@@ -84,8 +98,8 @@ class OpcUaAdapter:
             await run.session.close()
 
     async def _begun(self) -> Run:
-        session = Session(self.settings)
-        run = Run(self.settings, session, self._stations, self._seen)
+        session = Session(self.settings, self._told)
+        run = Run(self.settings, session, self._stations, self._progress)
         cancelled = _cancellation()
         try:
             async with asyncio.timeout(self.settings.connect_timeout_s):

@@ -1,10 +1,10 @@
 """What a publish response said of one station, as a frame's payload: JSON.
 
-    {"h": server time, "v": [{"k": node, "v": value, "y": type, "s": status, "t": source time, "r": server time}, …],
+    {"h": server time, "v": [{"k": node, "v": value, "y": type, "s": status, "t": source time, "r": server time, "o": old}, …],
      "e": [{"k": event, "t": time, "v": [[type, value], …]}, …]}
 
 `k` is the node as the profile writes it, or the key of a record or of alarms. `y` is the OPC UA built-in type, `s` the
-StatusCode; times are microseconds since 1970, UTC. What is null, 0 or empty is left out. Values are written as OPC
+StatusCode, `o` that it was so before we asked; times are microseconds since 1970, UTC. What is null, 0 or empty is left out. Values are written as OPC
 10000-6, 5.4 has them but for whole numbers of 64 bits, which are numbers: NaN and the infinities as texts, DateTime in
 RFC 3339, ByteString in base64, of LocalizedText and QualifiedName the text, an array as one. What a structure says is
 left out. `h` is the server's clock, of a frame that tells that it is alive.
@@ -49,11 +49,11 @@ def decode(payload: bytes) -> Payload:
         raise DecodeError("bad-opcua", str(error)) from None
 
 
-def change(node: str, value: ua.DataValue) -> Change:
+def change(node: str, value: ua.DataValue, *, old: bool = False) -> Change:
     variant = value.Value
     type_, plain = (0, None) if variant is None else _of(variant)
     status = 0 if value.StatusCode is None else value.StatusCode.value
-    return Change(node, plain, type_, status, micros(value.SourceTimestamp), micros(value.ServerTimestamp))
+    return Change(node, plain, type_, status, micros(value.SourceTimestamp), micros(value.ServerTimestamp), old)
 
 
 def happening(key: str, fields: list[ua.Variant]) -> Happening:

@@ -31,7 +31,7 @@ _AROUND = (ua.NodeId(2787), ua.NodeId(2788), ua.NodeId(3035))
 
 
 class Watch:
-    """nodes, events: by client handle. refused: status by what the server does not let us see. expected: the sequence
+    """nodes, events: by client handle. begun: handles of nodes that have told how it was when we came. refused: status by what the server does not let us see. expected: the sequence
     number that comes next; None until one came. heard, beat: when (monotonic) it last published anything, and the clock;
     beat is None where the server has no clock to subscribe to."""
 
@@ -42,6 +42,7 @@ class Watch:
         self.keepalive_s = 0.0
         self.nodes: dict[int, str] = {}
         self.events: dict[int, Event] = {}
+        self.begun: set[int] = set()
         self.refused: dict[str, int] = {}
         self.expected: int | None = None
         self.heard = 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from asyncua import ua
@@ -19,6 +19,7 @@ from adapters import opcua_frame
 from adapters.opcua_buffer import Buffer
 from adapters.opcua_frame import Payload, change, happening
 from adapters.opcua_items import BEAT, Watch
+from adapters.opcua_progress import Progress
 from adapters.opcua_session import Session, status
 from gateway.core import times
 from gateway.core.errors import NotConnected
@@ -41,16 +42,14 @@ _FORGOTTEN = (
 _MOST_MISSING = 1_000
 _MOST_REFRESHED = 10_000
 
-Seen = dict[tuple[str, str], Micros]
-"""Newest source time by station and node."""
-
 
 class Forgotten(NotConnected):
     """The server is there, and does not know the session or the subscription any more."""
 
 
 class Publisher:
-    """watches: by subscription id. seen: kept up to date where it is given. proven: set once each has delivered."""
+    """watches: by subscription id. progress: where history is to be read. proven: set once each has delivered.
+    behind: subscriptions that still owe us what they kept while we were away."""
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class Publisher:
         buffer: Buffer,
         *,
         most: int,
-        seen: Seen | None,
+        progress: Progress | None,
         proven: asyncio.Event,
     ) -> None:
         self._connection = connection
@@ -68,10 +67,12 @@ class Publisher:
         self._watches = watches
         self._buffer = buffer
         self._most = most
-        self._seen = seen
+        self._progress = progress
         self._proven = proven
         self._acks: list[ua.SubscriptionAcknowledgement] = []
         self._refreshing: dict[str, list[Happening]] = {}
+        self.behind: set[int] = set()
+        self._lost = 0
 
     async def run(self) -> None:
         """Until the connection or the subscriptions are gone. Raises NotConnected."""
@@ -126,8 +127,17 @@ class Publisher:
             await self._deliver(watch, message, redelivered=False)
         else:
             self._acknowledge(watch, number)
+        if watch.id in self.behind and not result.MoreNotifications:
+            await self._caught_up(watch)
         if not self._proven.is_set() and all(each.proven for each in self._watches.values()):
             self._proven.set()
+
+    async def _caught_up(self, watch: Watch) -> None:
+        """It has told everything that it had. The station has, when all its subscriptions have."""
+        self.behind.discard(watch.id)
+        if not any(self._watches[each].station == watch.station for each in self.behind):
+            notice = Notice(kind=NoticeKind.CAUGHT_UP, at=times.now(), peer=watch.station, count=self._lost)
+            await self._buffer.put(notice)
 
     async def recover(self) -> None:
         """After the connection was lost: what the server sent and we did not get. Raises NotConnected."""
@@ -142,6 +152,7 @@ class Publisher:
             if not await self._one_again(watch, number):
                 lost += 1
         if lost:
+            self._lost += lost
             await self._buffer.put(
                 Notice(
                     kind=NoticeKind.SESSION_LOST,
@@ -181,7 +192,8 @@ class Publisher:
                     handle, value = item.ClientHandle, item.Value
                     node = nodes.get(handle)
                     if node is not None:
-                        found = change(node, value)
+                        found = change(node, value, old=handle not in watch.begun)
+                        watch.begun.add(handle)
                         overflown += found.s & _OVERFLOW == _OVERFLOW
                         changes.append(found)
                     elif handle == BEAT:
@@ -194,12 +206,13 @@ class Publisher:
                 raise Forgotten(f"the server has ended the subscription: {status(data.Status.value)}")
         if overflown:
             detail = f"{watch.channel}: the server's queue was too short for {overflown} nodes"
+            self._lost += overflown
             await self._buffer.put(
                 Notice(kind=NoticeKind.OVERFLOW, at=received, peer=watch.station, detail=detail, count=overflown)
             )
         number = message.SequenceNumber
-        if self._seen is not None:
-            remember(self._seen, watch.station, changes)
+        if self._progress is not None:
+            changes = self._progress.fresh(watch.station, changes)
         if not changes and not happenings and beat is None:
             self._acknowledge(watch, number)
             return
@@ -214,15 +227,19 @@ class Publisher:
         received: Micros,
         *,
         redelivered: bool = False,
-        meta: Mapping[str, str | int] | None = None,
+        history: bool = False,
     ) -> Frame:
+        """The next of its station."""
+        meta: dict[str, str | int] = {"history": 1} if history else {}
+        if self._progress is not None:
+            meta |= self._progress.read(watch.station, payload.v)
         return Frame(
             connection=self._connection,
             received=received,
             channel=watch.channel,
             payload=opcua_frame.encode(payload),
             redelivered=redelivered,
-            meta=meta or {},
+            meta=meta,
         )
 
     def _acknowledge(self, watch: Watch, number: int) -> None:
@@ -250,9 +267,3 @@ class Publisher:
             if type_ == REFRESH_END or len(held) > _MOST_REFRESHED:
                 found += self._refreshing.pop(event.key)
         return 0
-
-
-def remember(seen: Seen, station: str, changes: Iterable[Change]) -> None:
-    for each in changes:
-        if each.t is not None:
-            seen[station, each.k] = each.t

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,8 @@ from adapters.opcua_buffer import Buffer
 from adapters.opcua_frame import Payload
 from adapters.opcua_history import History
 from adapters.opcua_items import Watch, resolve
-from adapters.opcua_publish import Forgotten, Publisher, Seen, remember
+from adapters.opcua_progress import Progress
+from adapters.opcua_publish import Forgotten, Publisher
 from adapters.opcua_session import NOW, Session, telling
 from adapters.opcua_settings import OpcUaConnection
 from gateway.core import times
@@ -24,22 +25,24 @@ from gateway.profile.bound_nodes import Change, Nodes
 
 _SILENT = 3
 """Intervals without a sign of life after which something is gone."""
+_LATE: Micros = 60_000_000
+"""A server may record values so long after their source times."""
 _CONDITION_TYPE, _CONDITION_REFRESH = ua.NodeId(2782), ua.NodeId(3875)
 
 
 class Run:
     """One connection of a session. Made anew for each, also for a session that is taken up again (`again`).
 
-    seen: newest source times, where history is to be read; kept by the adapter from one connection to the next.
+    progress: where history is to be read; kept by the adapter from one connection to the next.
     """
 
     def __init__(
-        self, settings: OpcUaConnection, session: Session, stations: Mapping[str, Nodes], seen: Seen | None
+        self, settings: OpcUaConnection, session: Session, stations: Mapping[str, Nodes], progress: Progress | None
     ) -> None:
         self.session = session
         self._settings = settings
         self._stations = stations
-        self._seen = seen
+        self._progress = progress
         self._watches: dict[int, Watch] = {}
         self._stirred = asyncio.Event()
         self._buffer = Buffer(settings.buffer_bytes, self._stirred)
@@ -49,14 +52,14 @@ class Run:
             self._watches,
             self._buffer,
             most=settings.publishes,
-            seen=seen,
+            progress=progress,
             proven=self._stirred,
         )
         self._tasks: list[asyncio.Task[None]] = []
 
     def again(self) -> Run:
         """For the same session over a new channel, with the subscriptions that it has."""
-        run = Run(self._settings, self.session, self._stations, self._seen)
+        run = Run(self._settings, self.session, self._stations, self._progress)
         run._watches.update(self._watches)
         return run
 
@@ -67,8 +70,10 @@ class Run:
     async def begin(self) -> None:
         """Subscribe, and wait until it is proven by data; or, where there is history to be read first, until it comes.
         Raises NotConnected."""
-        if self._seen:
-            self._start(self._caught_up(dict(self._seen)), "history")
+        if self._progress is not None:
+            self._progress.begin()
+        if self._progress is not None and self._progress.begun:
+            self._start(self._caught_up(self._progress), "history")
         else:
             await self._subscribe()
             self._start(self._live(), "publishing")
@@ -86,6 +91,8 @@ class Run:
             raise Forgotten("the server has forgotten a subscription")
         self._present()
         await self._buffer.put(Notice(kind=NoticeKind.SESSION_KEPT, at=times.now()))
+        await self._buffer.put(Notice(kind=NoticeKind.CATCHING_UP, at=times.now()))
+        self._publisher.behind.update(self._watches)
         self._start(self._recovered(), "publishing")
         self._start(self._beat(), "heartbeat")
 
@@ -105,12 +112,22 @@ class Run:
         except Exception as error:  # noqa: BLE001  (handed to whoever reads, who knows what it is)
             self._buffer.fail(error)
 
-    async def _caught_up(self, since: Seen) -> None:
-        past = await self._history(since, times.now())
+    async def _caught_up(self, progress: Progress) -> None:
+        """What was recorded until now; and once the subscriptions have begun, what was recorded until then."""
+        await self._buffer.put(Notice(kind=NoticeKind.CATCHING_UP, at=times.now()))
+        past = await self._clock()
+        await self._history(progress, None, past, twice=False)
         await self._subscribe()
         self._start(self._beat(), "heartbeat")
-        await self._history(dict(self._seen or since), times.now(), past)
+        unknown = await self._history(progress, past - _LATE, await self._clock(), twice=True)
+        for station, count in unknown.items():
+            await self._buffer.put(Notice(kind=NoticeKind.CAUGHT_UP, at=times.now(), peer=station, count=count))
         await self._live()
+
+    async def _clock(self) -> Micros:
+        """By which the server stamps what it records."""
+        at = await self.session.clock()
+        return times.now() if at is None else at
 
     async def _recovered(self) -> None:
         await self._publisher.recover()
@@ -161,15 +178,16 @@ class Run:
     async def _beat(self) -> None:
         """Looks at the server's clock, and at how long the subscriptions have been silent."""
         keepalive_s = self._settings.keepalive_s
-        renewed = tried = time.monotonic()
+        now = renewed = tried = time.monotonic()
         while True:
-            await asyncio.sleep(keepalive_s)
+            due = renewed + self.session.renew_s
+            await asyncio.sleep(min(keepalive_s, max(due - now, 0)))
+            if time.monotonic() >= due:
+                await self.session.renew()
+                renewed = time.monotonic()
             await self.session.read([NOW])
             now = time.monotonic()
             self._look(now)
-            if now - renewed >= self.session.renew_s:
-                await self.session.renew()
-                renewed = now
             if now - tried >= self._settings.retry_bad_s:
                 tried = now
                 await self._again()
@@ -204,26 +222,28 @@ class Run:
 
     # -- history
 
-    async def _history(self, since: Seen, end: Micros, start: Micros | None = None) -> Micros:
-        """What was recorded from the newest that each station was seen with, or from `start`. Returns the end."""
+    async def _history(self, progress: Progress, start: Micros | None, end: Micros, *, twice: bool) -> dict[str, int]:
+        """What was recorded from the newest that each station was seen with, or from `start`. Returns of how many things
+        of each station it is not known what they said: nodes without history, events, and what is too long ago."""
+        unknown: dict[str, int] = {}
         for station, nodes in self._stations.items():
-            own = {node: at for (name, node), at in since.items() if name == station}
-            if not own:
+            since = progress.since(station)
+            texts = [text for bound in nodes.subscriptions for text in bound.nodes]
+            unknown[station] = sum(len(bound.events) for bound in nodes.subscriptions)
+            if not since:
+                unknown[station] += len(texts)
                 continue
             earliest = end - round(self._settings.history_most_s * 1_000_000)
-            first = max(min(own.values()) if start is None else start, earliest)
-            texts = [text for bound in nodes.subscriptions for text in bound.nodes]
-            await self._station(Watch(station, nodes.subscriptions[0]), texts, own, first, end)
-        return end
-
-    async def _station(
-        self, watch: Watch, texts: Sequence[str], since: Mapping[str, Micros], first: Micros, end: Micros
-    ) -> None:
-        found = dict(zip(texts, await resolve(self.session, texts), strict=True))
-        history = History(self.session, {text: node for text, node in found.items() if node is not None})
-        async for changes in history.between(since, first, end):
-            if self._seen is not None:
-                remember(self._seen, watch.station, changes)
-            frame = self._publisher.frame(watch, Payload(v=changes), times.now(), meta={"history": 1})
-            await self._buffer.put(Delivery(frame, peer=watch.station))
-            self._stirred.set()
+            first = max(min(since.values()) if start is None else start, earliest)
+            watch = Watch(station, nodes.subscriptions[0])
+            found = dict(zip(texts, await resolve(self.session, texts), strict=True))
+            history = History(self.session, {text: node for text, node in found.items() if node is not None}, since)
+            async for changes in history.between(first, end):
+                progress.told(station, changes, twice=twice)
+                frame = self._publisher.frame(watch, Payload(v=changes), times.now(), history=True)
+                await self._buffer.put(Delivery(frame, peer=station))
+                self._stirred.set()
+            if max(since.values()) < earliest:  # so long it was surely seen
+                unknown[station] += len(texts)
+            unknown[station] += sum(found[text] is None or text in history.without for text in texts)
+        return unknown

@@ -10,16 +10,23 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from asyncua import Client, ua
 from asyncua.client.ua_session import UaSession
 from asyncua.crypto import security_policies, uacrypto
 from cryptography.exceptions import InvalidSignature
 
+from adapters import opcua_endpoints
+from adapters.opcua_frame import micros
 from adapters.opcua_settings import OpcUaConnection
 from gateway.core.errors import ConfigError, NotConnected
-from gateway.transport import opcua_pki
+from gateway.core.times import Micros
+from gateway.transport import opcua_pki, opcua_trust
+
+log = logging.getLogger("lineside.opcua")
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -74,12 +81,14 @@ def status(code: int) -> str:
 
 
 class Session:
-    """limits: how many nodes one request may have, by kind. namespaces: URIs by index."""
+    """limits: how many nodes one request may have, by kind. namespaces: URIs by index. told: what was said of the server
+    already, in sessions before."""
 
-    def __init__(self, settings: OpcUaConnection) -> None:
+    def __init__(self, settings: OpcUaConnection, told: set[str] | None = None) -> None:
         # It reports what it raises, too, and formats every publish response at INFO.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
         self._settings = settings
+        self._told = set() if told is None else told
         client = Client(settings.url, timeout=settings.answer_timeout_s)
         client.name = "Lineside"
         client.description = f"Lineside {settings.name}"
@@ -89,6 +98,7 @@ class Session:
         client.secure_channel_timeout = _CHANNEL_MS
         client.uaclient.session = _Session(client.uaclient)
         self._client = client
+        self._offered: list[ua.EndpointDescription] = []
         self.services = client.uaclient.session
         self.limits: dict[str, int] = dict.fromkeys(_LIMITS, settings.most_at_once)
         self.namespaces: list[str] = []
@@ -113,7 +123,7 @@ class Session:
             except ValueError as error:  # of the library's, for keys that are none
                 raise ConfigError([f"{self._settings.name}: a certificate or key cannot be used: {error}"]) from error
             await self._channel()
-            await self._client.create_session()
+            await self._create()
             await self._activate()
             await self._know()
 
@@ -129,9 +139,19 @@ class Session:
                 raise LookupError(status(error.code)) from error
 
     async def renew(self) -> None:
+        """Another token for the secure channel. What the server sends with the old one, as it may for a quarter of its
+        life after that is over (OPC 10000-4, 5.5.2.1), is still read."""
+        life_s = self._client.secure_channel_timeout / 1000
         with telling("renewing the secure channel"):
             await self._client.open_secure_channel(renew=True)
             self._client.uaclient.revolve_security_token()
+        self._date()
+        if self._settings.secured:
+            self._client.security_policy.symmetric_cryptography.prev_key_expiration += life_s / 4
+
+    def _date(self) -> None:
+        """By our clock: the library compares the time of the server's, which may be wrong by days, with ours."""
+        self._client.uaclient.protocol._connection.security_token.CreatedAt = datetime.now(UTC)
 
     async def close(self) -> None:
         """Ends the session and its subscriptions, so that the server is not left with them."""
@@ -160,15 +180,16 @@ class Session:
             policy, mode = _POLICIES[settings.security_policy], _MODES[settings.mode]
             # In a thread: making a key takes a while.
             own = await asyncio.to_thread(opcua_pki.own, settings.pki, settings.certificate, settings.private_key)
-            endpoint = client.find_endpoint(await self.endpoints(), mode, policy.URI)
-            der = first_certificate(endpoint.ServerCertificate or b"")
-            opcua_pki.trust(settings.pki, der, f"the server at {settings.url}")
+            self._offered = opcua_endpoints.tcp(await self.endpoints())
+            endpoint = client.find_endpoint(self._offered, mode, policy.URI)
+            shown = opcua_trust.certificates(endpoint.ServerCertificate or b"")
+            self._trust(shown, endpoint.Server.ApplicationUri)
             client.application_uri = own.uri
             await client.set_security(
                 policy,
                 own.certificate,
                 own.private_key,
-                server_certificate=uacrypto.CertProperties(der, "der"),
+                server_certificate=uacrypto.CertProperties(shown[0], "der"),
                 mode=mode,
             )
         if settings.user is not None:
@@ -176,12 +197,38 @@ class Session:
             client.set_password("" if settings.password is None else settings.password.reveal())
         if settings.user_certificate is not None and settings.user_private_key is not None:
             client.user_certificate = opcua_pki.load(settings.user_certificate)
-            await client.load_private_key(settings.user_private_key)
+            client.user_private_key = opcua_pki.private_key(settings.user_private_key, client.user_certificate)
+
+    def _trust(self, shown: Sequence[bytes], uri: str | None) -> None:
+        """Of a server that only an authority vouches for, the names must be right, for the authority vouches for others
+        too. Of one that a person has named they are often those that it was delivered with. Raises NotConnected."""
+        server, pki = f"the server at {self._settings.url}", self._settings.pki
+        certificate, itself = opcua_trust.trust(pki, shown, server)
+        wrong = opcua_trust.unfit(certificate, urlsplit(self._settings.url).hostname or "", uri)
+        if wrong is None:
+            return
+        if not itself:
+            trusted = pki / "trusted" / "certs"
+            raise NotConnected(
+                f"{server} shows another's certificate: {wrong}; if that is right, put it into {trusted}"
+            )
+        if wrong not in self._told:
+            self._told.add(wrong)
+            log.warning("%s: the server's certificate is trusted, though %s", self._settings.name, wrong)
+
+    async def _create(self) -> None:
+        try:
+            created = await self._client.create_session()
+        except (AttributeError, TypeError) as error:  # of the library's, for what a server should have said and did not
+            raise NotConnected(f"the server at {self._settings.url} answers with an incomplete session") from error
+        if self._settings.secured:
+            opcua_endpoints.compare(self._offered, created.ServerEndpoints)
 
     async def _channel(self) -> None:
         await self._client.connect_socket()
         await self._client.send_hello()
         await self._client.open_secure_channel()
+        self._date()
 
     async def _activate(self) -> None:
         client, settings = self._client, self._settings
@@ -196,6 +243,12 @@ class Session:
             most = None if answer.Value is None else answer.Value.Value
             if isinstance(most, int) and most > 0:
                 self.limits[kind] = min(most, self.limits[kind])
+
+    async def clock(self) -> Micros | None:
+        """The server's; None when it does not tell."""
+        (answer,) = await self.read([NOW])
+        at = None if answer.Value is None else answer.Value.Value
+        return micros(at) if isinstance(at, datetime) else None
 
     async def name_spaces(self) -> None:
         """Looks again which there are: a server may get some later."""
@@ -234,10 +287,3 @@ class Session:
                 raise NotConnected(f"the server gave {len(answers)} answers to {len(part)} questions")
             found += answers
         return found
-
-
-def first_certificate(der: bytes) -> bytes:
-    """Of a chain: the server's own. DER says how long it is."""
-    if len(der) < 4 or der[0] != 0x30 or der[1] != 0x82:
-        return der
-    return der[: int.from_bytes(der[2:4], "big") + 4]

@@ -58,19 +58,24 @@ class OpcUaConnection(BaseModel):
     user_certificate: LocalPath | None = Field(
         default=None, description="In place of a user name: the user's certificate, PEM or DER."
     )
-    user_private_key: LocalPath | None = Field(default=None, description="Its private key, PEM, without a passphrase.")
+    user_private_key: LocalPath | None = Field(
+        default=None, description="Its private key, RSA, PEM or DER, without a passphrase."
+    )
     pki: LocalPath = Field(
         default=Path("opcua"),
         validate_default=True,
-        description="Folder of certificates: `own` with ours, made on first use; `trusted` with those of servers, or of "
-        "authorities, that are trusted; `rejected` with those that were refused.",
+        description="Folder of certificates: `own` with ours, made on first use; `trusted/certs` with those of servers, or of "
+        "authorities, that are trusted; `issuers/certs` with authorities that only stand between; `trusted/crl` and "
+        "`issuers/crl` with revocation lists; `rejected` with what was refused.",
     )
     certificate: LocalPath | None = Field(
         default=None, description="Our certificate, PEM or DER, in place of the one made in `pki`."
     )
     private_key: LocalPath | None = Field(default=None, description="Its private key, PEM, without a passphrase.")
     history: bool = Field(
-        default=False, description="After an outage, ask the server for what it recorded meanwhile, where it does."
+        default=False,
+        description="After an outage, or when the gateway was not running, ask the server for what it recorded meanwhile, "
+        "where it does.",
     )
     history_most_s: Seconds = Field(default=86_400.0, description="Longest time back that it is asked for.")
     connect_timeout_s: Seconds = Field(

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from gateway.core.document import KeyPath
-from gateway.core.observation import Record, Unreadable
-from gateway.core.problems import unknown
-from gateway.core.sample import Value
-from gateway.profile import bind_rules
+from gateway.core.problems import allowed, unknown
+from gateway.profile import bind_rules, event_examples
 from gateway.profile.bind_kinds import Complaint, said
 from gateway.profile.bind_nodes import mapped
 from gateway.profile.bind_words import Add
-from gateway.profile.bound_nodes import Event, Happening
+from gateway.profile.bound_nodes import Event
 from gateway.profile.happenings import (
     CONDITION_FIELDS,
     Condition,
     ConditionReader,
     EventReader,
     FieldRead,
+    NestedReader,
     RecordReader,
 )
 from gateway.profile.models import NodeProfile
 from gateway.profile.numbers import affine
-from gateway.profile.tables import Scalar
 from gateway.profile.tables_opcua import EventField, EventRecord
 from gateway.profile.typed import Typed
 from gateway.profile.vocabulary import FieldSpec, Kind, RecordSpec, Vocabulary
@@ -67,20 +64,92 @@ class EventRecords:
         self._failed = False
 
     def told(self) -> Iterator[Told]:
+        nested: dict[str, list[tuple[int, EventRecord]]] = {}
         for index, table in enumerate(self._profile.record):
-            path: KeyPath = ("record", index)
-            self._failed = False
-            found = self._record(index, table, path)
-            if found is not None and not self._failed:
-                for key, message in _example(table, found, self._vocabulary.records[table.name]):
-                    self._add((*path, "example", *key.split(".", 1)), message)
-                yield found
+            complaints = list(self._parent(table))
+            for key, message in complaints:
+                self._add(("record", index, key), message)
+            if table.parent is not None and not complaints:
+                nested.setdefault(table.parent, []).append((index, table))
+        for index, table in enumerate(self._profile.record):
+            if table.parent is None and table.event is not None:
+                found = self._tried(index, table, table.event, nested.get(table.name, ()))
+                if found is not None:
+                    yield found
+
+    def _tried(
+        self, index: int, table: EventRecord, event: str, nested: Sequence[tuple[int, EventRecord]]
+    ) -> Told | None:
+        """None when it cannot be read."""
+        self._failed = False
+        made = self._record(index, table, nested)
+        if made is None or self._failed:
+            return None
+        reader, fields = made
+        readers: list[RecordReader | NestedReader] = [reader, *reader.nested]
+        for (number, own), each in zip(((index, table), *nested), readers, strict=True):
+            for key, message in event_examples.wrong(own, each, fields, self._vocabulary.records[own.name]):
+                self._add(("record", number, "example", *key.split(".", 1)), message)
+        told = Event(key=f"{table.name} {index}", notifier=table.notifier, type=event, fields=fields)
+        return Told(table.subscribe, told, reader)
+
+    def _parent(self, table: EventRecord) -> Iterator[Complaint]:
+        names = [each.name for each in self._profile.record if each.parent is None]
+        spec = self._vocabulary.records.get(table.parent or "")
+        if table.parent is None:
+            if table.event is None:
+                yield "event", "is missing: the type of the event; or parent, of what is nested in another record"
+            if table.count_field is not None:
+                yield "count_field", "goes with parent"
+        elif table.event is not None:
+            yield "event", "stands beside parent; allowed: one of them"
+        elif table.parent not in names:
+            yield "parent", unknown(table.parent, "record of this profile that has an event", names)
+        elif names.count(table.parent) > 1:
+            yield "parent", f"is not clear: there are several records {table.parent!r}"
+        elif spec is not None and table.name not in spec.children:
+            yield "parent", f"a {table.parent} has no {table.name} in it{allowed(spec.children)}"
 
     def _bad(self, path: KeyPath, message: str) -> None:
         self._failed = True
         self._add(path, message)
 
-    def _record(self, index: int, table: EventRecord, path: KeyPath) -> Told | None:
+    def _record(
+        self, index: int, table: EventRecord, nested: Sequence[tuple[int, EventRecord]]
+    ) -> tuple[RecordReader, tuple[str, ...]] | None:
+        """What reads it, and from which fields of the event."""
+        fields = tuple(
+            dict.fromkeys(("Time", *(path for _, each in ((index, table), *nested) for path in _paths(each))))
+        )
+        specs = [self._spec(number, each) for number, each in ((index, table), *nested)]
+        known = [each for each in specs if each is not None]
+        if len(known) < len(specs):
+            return None
+        spec, *below = known
+        reader = RecordReader(
+            name=table.name,
+            fields=tuple(self._fields(table, spec, fields, ("record", index))),
+            constants=bind_rules.said_constants(table.constants, spec),
+            required=_required(spec),
+            nested=tuple(
+                NestedReader(
+                    name=each.name,
+                    fields=tuple(self._fields(each, own, fields, ("record", number))),
+                    constants=bind_rules.said_constants(each.constants, own),
+                    required=_required(own),
+                    count=_place(fields, each.count_field),
+                )
+                for (number, each), own in zip(nested, below, strict=True)
+            ),
+            lane=table.lane,
+            lane_place=_place(fields, table.lane_field),
+            stage=table.stage,
+            stage_place=_place(fields, table.stage_field),
+        )
+        return reader, fields
+
+    def _spec(self, index: int, table: EventRecord) -> RecordSpec | None:
+        path: KeyPath = ("record", index)
         spec = self._vocabulary.records.get(table.name)
         if spec is None:
             what = f"record of a {self._vocabulary.machine_class}"
@@ -92,20 +161,7 @@ class EventRecords:
             *bind_rules.required(spec, {*table.fields, *table.constants}),
         ):
             self._bad((*path, *key.split(".", 1)), message)
-        wanted = [*(field.field for field in table.fields.values()), table.lane_field, table.stage_field]
-        fields = tuple(dict.fromkeys(("Time", *(each for each in wanted if each is not None))))
-        reader = RecordReader(
-            name=table.name,
-            fields=tuple(self._fields(table, spec, fields, path)),
-            constants=bind_rules.said_constants(table.constants, spec),
-            required=frozenset(field.name for field in spec.fields if field.required),
-            lane=table.lane,
-            lane_place=None if table.lane_field is None else fields.index(table.lane_field),
-            stage=table.stage,
-            stage_place=None if table.stage_field is None else fields.index(table.stage_field),
-        )
-        event = Event(key=f"{table.name} {index}", notifier=table.notifier, type=table.event, fields=fields)
-        return Told(table.subscribe, event, reader)
+        return spec
 
     def _fields(
         self, table: EventRecord, record: RecordSpec, fields: tuple[str, ...], path: KeyPath
@@ -120,11 +176,16 @@ class EventRecords:
             for key, message in _complaints(field, spec):
                 self._bad((*where, *key.split(".", 1)), message)
             try:
-                read = None if spec.kind is Kind.TIME else _typed(field, spec).read()
+                typed = None if spec.kind is Kind.TIME else _typed(field, spec)
             except ValueError as error:
                 self._bad((*where, "unit"), str(error))
                 continue
-            yield FieldRead(name, fields.index(field.field), read)
+            place = fields.index(field.field)
+            yield (
+                FieldRead(name, place, None, None)
+                if typed is None
+                else FieldRead(name, place, typed.read(), typed.write())
+            )
 
 
 def _own(name: str, field: EventField) -> FieldSpec:
@@ -170,46 +231,21 @@ def _places(table: EventRecord, spec: RecordSpec) -> Iterator[Complaint]:
     )
 
 
-def _example(table: EventRecord, told: Told, record: RecordSpec) -> Iterator[Complaint]:
-    strange = sorted(table.example.values.keys() - set(told.event.fields))
-    for path in strange:
-        yield f"values.{path}", unknown(path, "field of this record", told.event.fields)
-    if strange:
-        return
-    parts = tuple((_type(table.example.values.get(path)), table.example.values.get(path)) for path in told.event.fields)
-    ((_, made),) = told.reader.read("example", [Happening(k=told.event.key, v=parts)])
-    if isinstance(made, Unreadable):
-        yield "values", made.detail
-        return
-    assert isinstance(made, Record)
-    wanted = {name: _in_class(value, table, record, name) for name, value in table.example.fields.items()}
-    got = {name: value for name, value in made.fields.items() if name not in table.constants}
-    for name in sorted(wanted.keys() | got.keys()):
-        if not _same(got.get(name), wanted.get(name)):
-            yield "fields", f"{name} is {_shown(got.get(name))}, and the example says {_shown(wanted.get(name))}"
+def _paths(table: EventRecord) -> Iterator[str]:
+    """Of all fields of the event that it is about."""
+    for each in (
+        *(field.field for field in table.fields.values()),
+        table.lane_field,
+        table.stage_field,
+        table.count_field,
+    ):
+        if each is not None:
+            yield each
 
 
-def _type(value: Scalar | None) -> int:
-    """The built-in type that such a value would have."""
-    if value is None:
-        return 0
-    return 1 if isinstance(value, bool) else 12 if isinstance(value, str) else 11 if isinstance(value, float) else 6
+def _place(fields: Sequence[str], path: str | None) -> int | None:
+    return None if path is None else fields.index(path)
 
 
-def _in_class(value: Scalar, table: EventRecord, record: RecordSpec, name: str) -> Value:
-    """A number of the example is in the machine's unit."""
-    field, spec = table.fields.get(name), bind_rules.field(record, name)
-    if field is None or not isinstance(spec, FieldSpec) or isinstance(value, bool | str):
-        return value
-    return affine(None, None, field.unit, spec.unit)(value)
-
-
-def _same(got: Value, wanted: Value) -> bool:
-    """Up to the rounding of a conversion."""
-    if isinstance(got, bool | str) or isinstance(wanted, bool | str) or got is None or wanted is None:
-        return got == wanted
-    return math.isclose(got, wanted, rel_tol=1e-9, abs_tol=1e-9)
-
-
-def _shown(value: Value) -> str:
-    return "not there" if value is None else repr(value)
+def _required(spec: RecordSpec) -> frozenset[str]:
+    return frozenset(field.name for field in spec.fields if field.required)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from gateway.core.observation import Readings, Record, Unreadable
 from gateway.core.sample import Value
 from gateway.core.times import Micros
+
+if TYPE_CHECKING:
+    from gateway.profile.happenings import EventReader
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +42,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
 class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A value of a node. k: the node, as the profile writes it. v: plain JSON; the texts NaN, Infinity and -Infinity
     where `y` is 10 or 11. y: its OPC UA built-in type (OPC 10000-6, 5.1.2), 0 for null. s: StatusCode.
-    t, r: source and server time stamp."""
+    t, r: source and server time stamp. o: it was so before we asked, and its time may be long ago."""
 
     k: str
     v: Any = None
@@ -47,6 +50,7 @@ class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     s: int = 0
     t: Micros | None = None
     r: Micros | None = None
+    o: bool = False
 
 
 class Happening(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,6 +67,10 @@ class Nodes(Protocol):
 
     @property
     def subscriptions(self) -> Sequence[Subscription]: ...
+
+    @property
+    def events(self) -> Mapping[str, EventReader]:
+        """What reads each event, by its key; a simulator writes them by it."""
 
     def decode(
         self, station: str, changes: Sequence[Change], happenings: Sequence[Happening]

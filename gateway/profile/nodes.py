@@ -44,7 +44,7 @@ class NodeCodec:
         self, subscriptions: Iterable[Subscription], places: Sequence[Place], events: Mapping[str, EventReader]
     ) -> None:
         self.subscriptions: tuple[Subscription, ...] = tuple(subscriptions)
-        self._events = events
+        self.events = events
         self._by_key = {place.key: place for place in places}
         by_node: dict[str, list[Place]] = {}
         for place in places:
@@ -70,7 +70,7 @@ class NodeCodec:
         time = first.t if first.t is not None else first.r
         if len(changes) == 1:
             keys, values, qualities = self._seen(first)
-            return Readings(station=station, keys=keys, values=values, time=time, qualities=qualities)
+            return Readings(station=station, keys=keys, values=values, time=time, qualities=qualities, live=not first.o)
         seen = [self._seen(change) for change in changes]
         return Readings(
             station=station,
@@ -78,6 +78,7 @@ class NodeCodec:
             values=tuple(chain.from_iterable([each[1] for each in seen])),
             time=time,
             qualities=tuple(chain.from_iterable([each[2] for each in seen])),
+            live=not all(change.o for change in changes),
         )
 
     def _seen(self, change: Change) -> tuple[tuple[str, ...], tuple[Value, ...], tuple[Quality, ...]]:
@@ -103,7 +104,7 @@ class NodeCodec:
         at = 0
         for key in dict.fromkeys(each.k for each in happenings):
             own = [each for each in happenings if each.k == key]
-            reader = self._events.get(key)
+            reader = self.events.get(key)
             if reader is None:
                 for each in own:
                     yield (

@@ -152,7 +152,9 @@ class EventField(Table):
 class EventExample(Table):
     """An event, and what must come out of it."""
 
-    values: dict[str, Scalar] = Field(description="What the event's fields say, by their paths as above.")
+    values: dict[str, Scalar] = Field(
+        description="What the event's fields say, by their paths as above; of a nested record, what they say at one place."
+    )
     fields: dict[str, Scalar] = Field(default={}, description="The record's fields, numbers in the machine's unit.")
 
 
@@ -160,7 +162,20 @@ class EventRecord(Table):
     """Something that happened, of which the server tells with an event. When it happened is the event's Time."""
 
     name: str = Field(description="What it is, in the class's words.")
-    event: Node = Field(description="Type of the event; subtypes count too.")
+    event: Node | None = Field(
+        default=None, description="Type of the event; subtypes count too. Of a record without `parent`."
+    )
+    parent: str | None = Field(
+        default=None,
+        description="In place of `event`: the record that it is nested in, and whose event tells of it. Its fields are arrays "
+        "there, such as the codes of all defects and their components, and each place of them is a record. A field that is "
+        "no array says the same of all. Where no array has a value, there is no record.",
+    )
+    count_field: Path | None = Field(
+        default=None,
+        description="Of a nested record: the event's field with the number of places that count, where arrays are always of "
+        "the same length. Left out: all that the longest has.",
+    )
     notifier: Node = Field(default="i=2253", description="The object that tells of it. Left out: the server.")
     subscribe: Text | None = Field(
         default=None, description="The subscription that it belongs to. Left out: the only one, or the first."

@@ -49,11 +49,23 @@ _PEERS = 1_000
 class Sight:
     """Of one station through one connection: when it was last heard, and the gap that is open now.
 
-    present: since when it could be heard, where its own connection tells. lost: when we knew of the open gap. The
-    clocks are monotonic, in seconds: no time correction moves them.
+    present: since when it could be heard, where its own connection tells. lost: when we knew of the open gap.
+    catching_up: what was said meanwhile is coming, before anything new. The clocks are monotonic, in seconds: no time
+    correction moves them.
     """
 
-    __slots__ = ("cause", "gap", "heard", "heard_clock", "lost", "peer", "present", "present_clock", "station")
+    __slots__ = (
+        "catching_up",
+        "cause",
+        "gap",
+        "heard",
+        "heard_clock",
+        "lost",
+        "peer",
+        "present",
+        "present_clock",
+        "station",
+    )
 
     def __init__(self, station: Station) -> None:
         self.station = station
@@ -64,6 +76,7 @@ class Sight:
         self.lost: Micros = 0
         self.gap: str | None = None
         self.cause = ""
+        self.catching_up = False
         self.peer: bool | None = None
 
 
@@ -114,6 +127,9 @@ class Link:
         self._telemetry.link_up.labels(self.name, self.protocol).set(state is not LinkState.DOWN)
         if old is state or state is LinkState.PROVEN:
             return
+        if state is LinkState.DOWN:
+            for sight in self.sights.values():
+                sight.catching_up = False
         self.since = at
         self.up_clock = time.monotonic()
         body = {
@@ -145,7 +161,7 @@ class Link:
         if peer is not None and len(self._peers) < _PEERS:
             self._peers.setdefault(peer, set()).add(station.id)
         # What was read before the gap was known of may be stored only now: it does not end it.
-        if sight.gap is not None and at > sight.lost and self.dropped_clock is None:
+        if sight.gap is not None and at > sight.lost and self.dropped_clock is None and not sight.catching_up:
             self.close_gap(sight, at, recovered=self._recovered)
         if self.basis is Basis.POLLED and at > sight.lost:
             sight.peer = None if sight.peer is None else True
@@ -245,6 +261,19 @@ class Link:
         """Connected again to a source that keeps nothing for us: what it said meanwhile is gone."""
         for sight in self.sights.values():
             self.close_gap(sight, at, recovered="no")
+
+    def catching_up(self, station: str | None) -> None:
+        """What this station, or all, said meanwhile is coming: until it has, the gap is not over."""
+        for id_, sight in self.sights.items():
+            if station in (None, id_):
+                sight.catching_up = True
+
+    def caught_up(self, station: str | None, at: Micros, *, complete: bool) -> None:
+        """All that can come has come, and of everything if it is complete."""
+        for id_, sight in self.sights.items():
+            if station in (None, id_) and sight.catching_up:
+                sight.catching_up = False
+                self.close_gap(sight, at, recovered="yes" if complete else "unknown")
 
     def overflow(self, at: Micros) -> None:
         """A frame found no room. One gap lasts until frames are taken again (`relieved`)."""

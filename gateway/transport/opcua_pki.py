@@ -1,24 +1,22 @@
-"""Certificates of OPC UA: our own, and those of servers that are trusted (OPC 10000-4, 6.1.3)."""
+"""Our own certificates and keys for OPC UA (OPC 10000-6, 6.2.2)."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.core.errors import ConfigError, NotConnected
+from gateway.core.errors import ConfigError
 
 _YEARS = timedelta(days=3650)
-_NAMES = ("*.der", "*.crt", "*.cer", "*.pem")
 
 
 class Own(NamedTuple):
@@ -62,56 +60,21 @@ def load(path: Path) -> x509.Certificate:
         raise ConfigError([f"{path} is no certificate"]) from error
 
 
-def trust(folder: Path, der: bytes, server: str) -> None:
-    """Whether a server's certificate is in `folder/trusted`, or was issued by an authority that is, and is in time.
-
-    One that a person has put there counts whatever its dates say: machines rarely get new ones. Raises NotConnected for
-    any other, of which a copy is kept in `folder/rejected`; its message says what to do.
-    """
-    trusted, rejected = folder / "trusted", folder / "rejected"
+def private_key(path: Path, certificate: x509.Certificate) -> rsa.RSAPrivateKey:
+    """The RSA key of this certificate, from PEM or DER without a passphrase. Raises ConfigError."""
     try:
-        shown = x509.load_der_x509_certificate(der)
-    except ValueError as error:
-        raise NotConnected(f"{server} shows a certificate that cannot be read") from error
-    now = datetime.now(UTC)
-    in_time = shown.not_valid_before_utc <= now <= shown.not_valid_after_utc
-    for known in _certificates(trusted):
-        if known == shown or (in_time and _issued(shown, known)):
-            return
-    try:
-        trusted.mkdir(parents=True, exist_ok=True)
-        rejected.mkdir(parents=True, exist_ok=True)
-        copy = rejected / f"{_name(shown)} [{shown.fingerprint(hashes.SHA1()).hex().upper()}].der"
-        copy.write_bytes(der)
+        data = path.read_bytes()
+        pem = b"-----BEGIN" in data
+        key = (serialization.load_pem_private_key if pem else serialization.load_der_private_key)(data, None)
     except OSError as error:
-        raise NotConnected(f"{server} is not trusted, and its certificate cannot be kept: {error}") from error
-    raise NotConnected(f"{server} is not trusted; if that is it, move {copy} to {trusted}")
-
-
-def _certificates(folder: Path) -> Iterator[x509.Certificate]:
-    for pattern in _NAMES:
-        for path in sorted(folder.glob(pattern)):
-            try:
-                yield load(path)
-            except ConfigError:  # another file beside them vouches for nobody
-                continue
-
-
-def _issued(shown: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        if not authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca or shown == authority:
-            return False
-        shown.verify_directly_issued_by(authority)
-    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
-        return False
-    return True
-
-
-def _name(certificate: x509.Certificate) -> str:
-    """As a file may be called."""
-    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    text = str(found[0].value) if found else "server"
-    return "".join(each if each.isalnum() or each in "-_." else "_" for each in text)[:80]
+        raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError([f"{path} is no private key without a passphrase"]) from error
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ConfigError([f"{path} is no RSA key, which the security policies want"])
+    if key.public_key() != certificate.public_key():
+        raise ConfigError([f"{path} is the private key of another certificate"])
+    return key
 
 
 def _make(certificate: Path, private_key: Path) -> None:

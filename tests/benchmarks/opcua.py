@@ -148,7 +148,9 @@ async def _into(behind: Bench, bound: Bound, responses: Sequence[bytes], count: 
     watch.id, watch.nodes = 1, {number + 1: f"i={number}" for number in range(NODES)}
     buffer = Buffer(settings.buffer_bytes, asyncio.Event())
     session: Any = _Session(UaSession(_Canned(responses)))
-    publisher = Publisher("m", session, {1: watch}, buffer, most=settings.publishes, seen=None, proven=asyncio.Event())
+    publisher = Publisher(
+        "m", session, {1: watch}, buffer, most=settings.publishes, progress=None, proven=asyncio.Event()
+    )
     line = behind.ingest.line("m")
     left = len(responses)
     begun = time.perf_counter()

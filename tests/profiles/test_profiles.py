@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway.classes.registry import CLASSES
+from gateway.core.observation import Readings
 from gateway.core.sample import Value
 from gateway.profile.bind import bind
 from gateway.profile.bound import Bound
+from gateway.profile.bound_nodes import Change, Nodes
 from gateway.profile.load import load
 from gateway.profile.reference import schema
 from gateway.profile.registers import answer
@@ -46,6 +48,9 @@ def test_it_lies_in_the_folder_of_its_class(path: Path) -> None:
 def test_every_example_comes_back(path: Path) -> None:
     """Of text profiles binding has read them."""
     found = bound(path)
+    if found.nodes is not None:
+        _nodes_come_back(found, found.nodes)
+        return
     if found.registers is None:
         assert found.records is not None
         return
@@ -61,6 +66,19 @@ def test_every_example_comes_back(path: Path) -> None:
             assert math.isclose(back, value, rel_tol=1e-6), key  # a float of 32 bits has seven digits
         else:
             assert back == value, key
+
+
+def _nodes_come_back(found: Bound, nodes: Nodes) -> None:
+    """Records have been read from their examples by binding; alarms of the server's own have no node."""
+    wanted = {key: value for key, value in found.examples.items() if nodes.node(key) is not None}
+    changes = [Change(node, value, _TYPES.get(type(value), 12), t=1) for node, value in nodes.encode(wanted).items()]
+    (look,) = nodes.decode("x", changes, ())
+    assert isinstance(look, Readings)
+    assert dict(zip(look.keys, look.values, strict=True)) == wanted
+    assert wanted.keys() | found.alarms.keys() == found.examples.keys() == found.signals.keys() | found.alarms.keys()
+
+
+_TYPES: dict[type, int] = {bool: 1, int: 8, float: 11}
 
 
 @pytest.mark.parametrize("path", PATHS)

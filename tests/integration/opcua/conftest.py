@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.contract.relay import Relay, relay
 from tests.integration.opcua.node_peer import NodePeer, node_peer
 from tests.integration.opcua.servers import Oven
 
@@ -19,4 +20,10 @@ async def oven(oven_server: Oven) -> Oven:
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodePeer]:
     with node_peer(tmp_path_factory.mktemp("node-opcua")) as made:
+        yield made
+
+
+@pytest.fixture
+async def node_between(node: NodePeer) -> AsyncIterator[Relay]:
+    async with relay(lambda: node.port) as made:
         yield made

@@ -9,19 +9,20 @@ const { OPCUAServer } = require("node-opcua-server");
 const { StatusCodes } = require("node-opcua-status-code");
 const { DataType, Variant, VariantArrayType } = require("node-opcua-variant");
 
-const folder = process.argv[2];
+const [folder, certificateFile, privateKeyFile] = process.argv.slice(2);
 const nodes = {};
 
 function tell(line) { process.stdout.write("peer " + JSON.stringify(line) + "\n"); }
 
 async function main() {
   const serverCertificateManager = new OPCUACertificateManager({ rootFolder: path.join(folder, "pki"), automaticallyAcceptUnknownCertificate: false });
-  const userCertificateManager = new OPCUACertificateManager({ rootFolder: path.join(folder, "users"), automaticallyAcceptUnknownCertificate: true });
+  const userCertificateManager = new OPCUACertificateManager({ rootFolder: path.join(folder, "users"), automaticallyAcceptUnknownCertificate: false });
   await serverCertificateManager.initialize();
   await userCertificateManager.initialize();
   const server = new OPCUAServer({
-    host: "127.0.0.1", port: 0, hostname: "localhost",
-    serverCertificateManager, userCertificateManager,
+    host: "127.0.0.1", port: 0, hostname: "oven.invalid", // as a machine behind a router, of which nobody knows the name
+    serverCertificateManager, userCertificateManager, ...(certificateFile ? { certificateFile, privateKeyFile } : {}),
+    serverInfo: { applicationUri: "urn:oven" },
     securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256, SecurityPolicy.Aes128_Sha256_RsaOaep, SecurityPolicy.Aes256_Sha256_RsaPss],
     securityModes: [MessageSecurityMode.None, MessageSecurityMode.Sign, MessageSecurityMode.SignAndEncrypt],
     userManager: { isValidUser: (user, password) => user === "line" && password === "secret" },
@@ -46,6 +47,8 @@ async function main() {
   const tested = own.addEventType({ browseName: "BoardTested", nodeId: "s=BoardTested", subtypeOf: "BaseEventType" });
   own.addVariable({ propertyOf: tested, browseName: "BoardId", dataType: "String", modellingRule: "Mandatory" });
   own.addVariable({ propertyOf: tested, browseName: "Good", dataType: "Boolean", modellingRule: "Mandatory" });
+  own.addVariable({ propertyOf: tested, browseName: "Names", dataType: "String", valueRank: 1, modellingRule: "Mandatory" });
+  own.addVariable({ propertyOf: tested, browseName: "Values", dataType: "Double", valueRank: 1, modellingRule: "Mandatory" });
   own.instantiateExclusiveLimitAlarm("ExclusiveLimitAlarmType", { componentOf: oven, conditionSource: oven, browseName: "TooHot", conditionName: "TooHot", inputNode: nodes.Heat, highLimit: 100, highHighLimit: 200, lowLimit: -100, lowLowLimit: -200 });
   await server.start();
   tell({ port: server.endpoints[0].port, sessions: 0, namespace: own.index });
@@ -59,9 +62,16 @@ async function main() {
       return {};
     },
     bad(name) { nodes[name].setValueFromSource(new Variant({ dataType: DataType.Double, value: 0 }), StatusCodes.BadSensorFailure, new Date()); return {}; },
-    test(board, good) { oven.raiseEvent(tested, { boardId: { dataType: "String", value: board }, good: { dataType: "Boolean", value: good }, message: { dataType: "LocalizedText", value: { text: board } } }); return {}; },
+    test(board, good, names = [], values = []) {
+      oven.raiseEvent(tested, {
+        boardId: { dataType: "String", value: board }, good: { dataType: "Boolean", value: good }, message: { dataType: "LocalizedText", value: { text: board } },
+        names: { dataType: "String", arrayType: "Array", value: names }, values: { dataType: "Double", arrayType: "Array", value: Float64Array.from(values) },
+      });
+      return {};
+    },
     sessions() { return { sessions: server.currentSessionCount, subscriptions: server.currentSubscriptionCount }; },
     end() { for (const session of Object.values(server.engine._sessions)) { server.engine.closeSession(session.authenticationToken, true, "Terminated"); } return {}; },
+    async know(file) { await userCertificateManager.trustCertificate(fs.readFileSync(file)); return {}; },
     async trust(file) { await serverCertificateManager.trustCertificate(fs.readFileSync(file)); return {}; },
   };
   const lines = readline.createInterface({ input: process.stdin });

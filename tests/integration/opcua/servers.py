@@ -15,7 +15,6 @@ from asyncua import Server, ua
 
 from adapters.opcua import OpcUaAdapter
 from adapters.opcua_settings import OpcUaConnection
-from gateway.core.adapter import Adapter
 from gateway.core.frame import Delivery, Notice
 from gateway.core.observation import Observation
 from gateway.profile.bind import bind
@@ -241,7 +240,7 @@ def profile(folder: Path, text: str = PROFILE, name: str = "oven") -> Bound:
     return bind(loaded.profile, vocabulary(), loaded.name, written=loaded.written)
 
 
-def adapter(url: str, *machines: Machine, **more: Any) -> OpcUaAdapter:
+def adapter(url: str, *machines: Machine, positions: dict[str, bytes] | None = None, **more: Any) -> OpcUaAdapter:
     settings = {
         "protocol": "opcua",
         "name": "oven",
@@ -252,13 +251,13 @@ def adapter(url: str, *machines: Machine, **more: Any) -> OpcUaAdapter:
         "session_timeout_s": 10.0,
         **more,
     }
-    return OpcUaAdapter(OpcUaConnection.model_validate(settings), machines)
+    return OpcUaAdapter(OpcUaConnection.model_validate(settings), machines, positions)
 
 
 class Ear:
     """Reads an adapter's connection, acknowledging everything at once."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: OpcUaAdapter) -> None:
         self.adapter = adapter
         self.deliveries: list[Delivery] = []
         self.notices: list[Notice] = []

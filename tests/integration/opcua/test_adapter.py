@@ -53,6 +53,18 @@ async def test_the_values_that_there_are_come_first(oven: Oven, tmp_path: Path) 
     assert ear.adapter.basis is Basis.HEARTBEAT_ONLY
 
 
+async def test_what_was_so_before_is_told_apart(oven: Oven, tmp_path: Path) -> None:
+    """Its time is no sign of how far the server's clock is off."""
+    await oven.say("Count", 7, at=datetime.now(UTC) - timedelta(hours=1))
+    ear = Ear(adapter(oven.url, Machine(station="L1.oven", bound=profile(tmp_path))))
+    async with ear.adapter.connect() as items:
+        await ear.hear(items, lambda: bool(values(ear, "units.out")))
+        await oven.say("Count", 8)
+        await ear.hear(items, lambda: 8 in values(ear, "units.out"))
+    found = [each for each in ear.observations if isinstance(each, Readings) and "units.out" in each.keys]
+    assert [each.live for each in found] == [False, True]
+
+
 async def test_every_change_comes_with_its_time_and_nothing_is_overwritten(oven: Oven, tmp_path: Path) -> None:
     ear = Ear(adapter(oven.url, Machine(station="L1.oven", bound=profile(tmp_path))))
     start = datetime.now(UTC)

@@ -187,6 +187,43 @@ async def test_a_machine_with_a_buffer_has_a_gap_until_it_reconnects(tmp_path: P
         assert (gap.cause, gap.basis, gap.recovered) == ("disconnected", "machine-buffer", "unknown")
 
 
+@pytest.mark.parametrize(("unknown", "recovered"), [(0, "yes"), (2, "unknown")])
+async def test_a_gap_lasts_until_all_that_was_said_meanwhile_has_come(
+    tmp_path: Path, unknown: int, recovered: str
+) -> None:
+    async with bench(tmp_path) as b, supervised(b, basis=Basis.MACHINE_BUFFER) as supervisor:
+        sight = supervisor.links["broker"].sights["L1.pnp1"]
+        say(b, 1)
+        await until(lambda: sight.heard is not None)
+        b.adapter.inbox.put_nowait(NotConnected("gone"))
+        b.adapter.inbox.put_nowait(Notice(kind=NoticeKind.CATCHING_UP, at=now()))
+        say(b, 2)
+        await until(lambda: b.acks.order == [1, 2])
+        await b.settled()
+        assert (sight.gap is not None, sight.catching_up) == (True, True)
+        notice = Notice(kind=NoticeKind.CAUGHT_UP, at=now(), peer="L1.pnp1", count=unknown)
+        b.adapter.inbox.put_nowait(notice)
+        await until(lambda: sight.gap is None)
+        await b.settled()
+        (gap,) = await b.reader.gaps()
+        assert (gap.cause, gap.recovered, sight.catching_up) == ("disconnected", recovered, False)
+
+
+async def test_a_session_that_goes_on_has_lost_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b, supervised(b, basis=Basis.HEARTBEAT_ONLY) as supervisor:
+        b.adapter.resumed = True  # type: ignore[attr-defined]
+        sight = supervisor.links["broker"].sights["L1.pnp1"]
+        say(b, 1)
+        await until(lambda: sight.heard is not None)
+        b.adapter.inbox.put_nowait(NotConnected("gone"))
+        for kind in (NoticeKind.CATCHING_UP, NoticeKind.CAUGHT_UP):
+            b.adapter.inbox.put_nowait(Notice(kind=kind, at=now()))
+        await until(lambda: b.adapter.connects == 2 and sight.gap is None)
+        await b.settled()
+        (gap,) = await b.reader.gaps()
+        assert (gap.cause, gap.basis, gap.recovered) == ("disconnected", "heartbeat-only", "yes")
+
+
 async def test_a_silent_machine_is_stale_until_it_speaks(tmp_path: Path) -> None:
     async with bench(tmp_path) as b, supervised(b) as supervisor:
         say(b, 1, facts=Facts(heartbeat_s=0.05))
