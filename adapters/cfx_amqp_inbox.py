@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from gateway.core import times
@@ -16,6 +16,9 @@ from gateway.transport.amqp_message import AmqpMessage
 
 OVERHEAD = 1024
 """About what a delivery takes beside its bytes; so that many small ones are bounded too."""
+
+_TURN = 64
+"""Deliveries that are handed over together."""
 
 
 class _Item(NamedTuple):
@@ -143,19 +146,37 @@ class Inbox:
         return self
 
     async def __anext__(self) -> Delivery | Notice:
-        while True:
-            if self._over is not None:
-                raise NotConnected(self._over)
-            if self._items:
-                item = self._items.popleft()
-                if item.connection.reason is not None:
-                    self._leftover -= item.cost
-                return item.what
+        await self._some()
+        return self._next()
+
+    async def together(self) -> Notice | Sequence[Delivery]:
+        """As gateway.core.adapter.Together says."""
+        await self._some()
+        first = self._next()
+        if isinstance(first, Notice):
+            return first
+        deliveries = [first]
+        while self._items and len(deliveries) < _TURN and isinstance(what := self._items[0].what, Delivery):
+            self._next()
+            deliveries.append(what)
+        return deliveries
+
+    async def _some(self) -> None:
+        """Until there is something to hand over."""
+        while self._over is None and not self._items:
             self._wanted = asyncio.get_running_loop().create_future()
             try:
                 await self._wanted
             finally:
                 self._wanted = None
+        if self._over is not None:
+            raise NotConnected(self._over)
+
+    def _next(self) -> Delivery | Notice:
+        item = self._items.popleft()
+        if item.connection.reason is not None:
+            self._leftover -= item.cost
+        return item.what
 
 
 def _is_up(what: Delivery | Notice) -> bool:

@@ -16,7 +16,6 @@ from adapters.hermes import HermesAdapter
 from adapters.hermes_settings import HermesConnection
 from adapters.modbus import ModbusAdapter
 from adapters.modbus_settings import ModbusRtuConnection, ModbusRtuTcpConnection, ModbusTcpConnection
-from adapters.opcua import OpcUaAdapter
 from adapters.opcua_settings import OpcUaConnection
 from adapters.text import TextAdapter
 from adapters.text_settings import SerialTextConnection, TcpTextConnection
@@ -42,12 +41,11 @@ def _modbus(settings: Any, gateway: str, machines: Sequence[Machine]) -> Adapter
     return ModbusAdapter(settings, machines)
 
 
-def _opcua(settings: Any, gateway: str, machines: Sequence[Machine]) -> Adapter:
-    return OpcUaAdapter(settings, machines)
+def _opcua(settings: Any, machines: Sequence[Machine], positions: Mapping[str, bytes]) -> Adapter:
+    # Loading its library takes a quarter of the time to start, and few have such a machine.
+    from adapters.opcua import OpcUaAdapter
 
-
-def _text(settings: Any, gateway: str, machines: Sequence[Machine]) -> Adapter:
-    return TextAdapter(settings, machines)
+    return OpcUaAdapter(settings, machines, positions)
 
 
 ADAPTERS: dict[str, Entry] = {
@@ -60,9 +58,9 @@ ADAPTERS: dict[str, Entry] = {
     "modbus-rtu": Entry(ModbusRtuConnection, _modbus),
     "modbus-rtu-tcp": Entry(ModbusRtuTcpConnection, _modbus),
     "modbus-tcp": Entry(ModbusTcpConnection, _modbus),
-    "serial-text": Entry(SerialTextConnection, _text),
-    "tcp-text": Entry(TcpTextConnection, _text),
-    "opcua": Entry(OpcUaConnection, _opcua),
+    "serial-text": Entry(SerialTextConnection, resume=TextAdapter),
+    "tcp-text": Entry(TcpTextConnection, resume=TextAdapter),
+    "opcua": Entry(OpcUaConnection, resume=_opcua),
 }
 
 

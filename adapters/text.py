@@ -2,7 +2,7 @@
 
 One machine on each connection. Channel of a frame: its station. Payload: bytes as they came; of kind `lines` one or
 several whole lines, otherwise one frame with its marks and checksum. Metadata: `problem`, why they are no frame (one of
-gateway.transport.framing.REASONS). See docs/text.md.
+gateway.transport.framing.REASONS); of a line that was cut in its middle, a position. See docs/text.md.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from adapters.text_settings import TcpTextConnection, TextConnection
 from gateway.core.adapter import Basis
 from gateway.core.errors import ConfigError, DecodeError, NotConnected
-from gateway.core.frame import Delivery, Frame, Notice, NoticeKind
+from gateway.core.frame import POSITION, POSITION_OF, Delivery, Frame, Notice, NoticeKind
 from gateway.core.observation import Lines, Observation, Unreadable
 from gateway.profile.bound import Machine, Records
 from gateway.profile.grammar import Ask
-from gateway.transport.framing import REASONS
+from gateway.transport.framing import CUT, REASONS, REST
 from gateway.transport.text_listener import Gone, Guest, TextListener
 from gateway.transport.text_wire import Missed, Received, TextWire, open_wire
 
@@ -29,12 +29,15 @@ _UNANSWERED = 3
 class TextAdapter:
     """One `[[connection]]` of `serial-text` or `tcp-text`; implements gateway.core.adapter.Adapter.
 
+    positions: what the journal has of it: that the last thing read was the beginning of a line, until its rest is.
     Raises ConfigError when settings and profile do not go together.
     """
 
     basis = Basis.HEARTBEAT_ONLY
 
-    def __init__(self, settings: TextConnection, machines: Sequence[Machine]) -> None:
+    def __init__(
+        self, settings: TextConnection, machines: Sequence[Machine], positions: Mapping[str, bytes] | None = None
+    ) -> None:
         if len(machines) != 1 or machines[0].bound.records is None:
             raise ConfigError([f"{settings.name}: needs one station with a profile for {settings.protocol}"])
         self.settings = settings
@@ -45,6 +48,10 @@ class TextAdapter:
             raise ConfigError(
                 [f"{settings.name}: most_frame_bytes is below the {framing.length} bytes that each frame has"]
             )
+        number, _, mark = (positions or {}).get(self._station, b"").partition(b" ")
+        self._cuts = int(number) if number.isdigit() else 0
+        self._cut = mark == CUT.encode()
+        self._left: list[Received] = []
         self._listener: TextListener | None = None
         if isinstance(settings, TcpTextConnection) and settings.listen is not None:
             self._listener = TextListener(
@@ -53,6 +60,7 @@ class TextAdapter:
                 allow=settings.allow,
                 most_bytes=settings.most_frame_bytes,
                 buffer_bytes=settings.buffer_bytes,
+                cut=self._cut,
             )
 
     @property
@@ -86,6 +94,7 @@ class TextAdapter:
             self._records.framing,
             most_bytes=settings.most_frame_bytes,
             buffer_bytes=settings.buffer_bytes,
+            cut=self._cut,
         )
         try:
             ask = self._records.ask
@@ -94,7 +103,8 @@ class TextAdapter:
                 async with aclosing(_chain(heard, items)) as whole:
                     yield whole
         finally:
-            await wire.close()
+            self._left = await wire.close()
+            self._cut = wire.cut
 
     async def _hear(self, wire: TextWire) -> AsyncGenerator[Delivery | Notice]:
         """Whatever comes, for ever. Raises NotConnected when the machine is gone."""
@@ -125,8 +135,17 @@ class TextAdapter:
 
     @asynccontextmanager
     async def _listening(self, listener: TextListener) -> AsyncIterator[AsyncIterator[Delivery | Notice]]:
-        async with listener.open(), aclosing(self._visits(listener)) as items:
-            yield items
+        try:
+            async with listener.open(), aclosing(self._visits(listener)) as items:
+                yield items
+        finally:
+            self._left = listener.begun
+
+    def left(self) -> Sequence[Delivery]:
+        """What had begun and not ended when we left the last connection, for quarantine; once. Whoever closes the connection
+        asks, and commits it: with it goes that the next line is the rest of this one."""
+        found, self._left = self._left, []
+        return [self._delivery(each) for each in found]
 
     async def _visits(self, listener: TextListener) -> AsyncGenerator[Delivery | Notice]:
         """Of one machine after the other; a new connection takes the place of the one before."""
@@ -142,13 +161,20 @@ class TextAdapter:
     def _told(self, item: Received | Missed) -> Delivery | Notice:
         if isinstance(item, Missed):
             return Notice(kind=NoticeKind.OVERFLOW, at=item.at, peer=self._station, count=item.count)
+        return self._delivery(item)
+
+    def _delivery(self, item: Received) -> Delivery:
         piece = item.piece
+        meta: dict[str, str | int] = {"problem": piece.problem} if piece.problem else {}
+        if piece.mark:
+            self._cuts += piece.mark == CUT
+            meta |= {POSITION_OF: self._station, POSITION: "" if piece.mark == REST else f"{self._cuts} {CUT}"}
         frame = Frame(
             connection=self.settings.name,
             received=item.at,
             channel=self._station,
             payload=piece.data,
-            meta={"problem": piece.problem} if piece.problem else {},
+            meta=meta,
         )
         return Delivery(frame, acknowledged=False, peer=self._station)
 
@@ -156,6 +182,8 @@ class TextAdapter:
         """The lines of a frame, for the profile to read; and those that are not in its encoding."""
         if frame.channel != self._station:
             raise DecodeError("unknown-channel", f"{frame.channel!r} is no station on {self.name}")
+        if not frame.payload:
+            return ()  # of a line that was too long when it was cut: its beginning is told
         problem = str(frame.meta.get("problem", ""))
         if problem:
             raise DecodeError(problem, REASONS.get(problem, "is no frame"))

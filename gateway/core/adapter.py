@@ -56,6 +56,31 @@ class Adapter(Protocol):
 
 
 @runtime_checkable
+class Together(Protocol):
+    """What `connect` yields, where much comes at once: an iterator that can hand over what is there in one step."""
+
+    async def together(self) -> Notice | Sequence[Delivery]:
+        """The next notice, or some deliveries up to the next notice, at least one. Raises as iterating does."""
+
+
+@runtime_checkable
+class Resumer(Protocol):
+    """An adapter that may take up the session that it had. resumed: it did so with the connection that there is; what the
+    peer kept for us is coming, between the notices CATCHING_UP and CAUGHT_UP."""
+
+    @property
+    def resumed(self) -> bool: ...
+
+
+@runtime_checkable
+class Leaver(Protocol):
+    """An adapter whose machine may be in the middle of something when we leave it. left: what had begun and not ended on the
+    connection that was closed last, once; asked after leaving `connect`, also when that is because we stop."""
+
+    def left(self) -> Sequence[Delivery]: ...
+
+
+@runtime_checkable
 class Gatekeeper(Protocol):
     """An adapter that machines connect to. refused: how many it did not let in since the start, by reason."""
 

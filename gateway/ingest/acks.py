@@ -54,8 +54,12 @@ class AckLine:
                 self._room.clear()
 
     def leave(self, ticket: Ticket) -> None:
-        """It is stored: acknowledge it and those behind it, as far as they are stored too."""
+        """It will not be stored: acknowledged in its turn all the same."""
         ticket.done = True
+        self.advance()
+
+    def advance(self) -> None:
+        """Some are stored (their tickets `done`): acknowledge from the front of the line, as far as they are."""
         waiting = self._waiting
         while waiting and waiting[0].done:
             head = waiting.popleft()

@@ -6,20 +6,20 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.core import times
 from gateway.core.adapter import Adapter, Basis
-from gateway.core.errors import DecodeError
 from gateway.core.event import Event
-from gateway.core.frame import LOST, POSITION, TICK, Delivery, Frame
-from gateway.core.observation import CfxMessage, Lines, Lost, Observation, Readings, Record, Tick, Unreadable
+from gateway.core.frame import LOST, TICK, Delivery, Frame
+from gateway.core.observation import Lost, Observation, Tick
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
-from gateway.ingest.acks import AckLine
+from gateway.ingest.acks import AckLine, Ticket
 from gateway.ingest.apply import Stepper, Tally, Wake, refusal_of
-from gateway.ingest.queues import Item, Queue, Queues, Refusal
+from gateway.ingest.decode import decoded, is_heavy, source_of, station_source
+from gateway.ingest.queues import Item, Queue, Queues
 from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import Stations
 from gateway.journal.tail import Tail
@@ -29,7 +29,6 @@ from gateway.journal.writer import Writer
 log = logging.getLogger("lineside.ingest")
 
 Taken = tuple[Queue, Item]
-_PACKED = 4096
 _PATIENCE_S = 1.0
 
 
@@ -138,55 +137,87 @@ class Ingest:
         """Take one delivery: decode, find its queue, wait for room there. False when it was dropped, which happens only
         to transports that cannot wait (`delivery.acknowledged` is False), or when polling had to wait too long, and is
         a gap."""
-        if self._held is not None:
-            await self._held.wait()
-        frame = delivery.frame
-        ticket = line.join(delivery)
-        refusal = None
-        observations: Sequence[Observation] = ()
+        return not await self.offer_all(adapter, line, (delivery,))
+
+    async def offer_all(self, adapter: Adapter, line: AckLine, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """`offer` them in this order; those that were dropped. The writer gets them at once, as far as none has to wait."""
+        dropped: list[Delivery] = []
+        ready: list[Taken] = []
         try:
-            if self._heavy(frame.payload):
-                assert self._loop is not None
-                observations = await self._loop.run_in_executor(self._aside, adapter.decode, frame)
-            else:
-                observations = adapter.decode(frame)
-        except DecodeError as error:
-            refusal = Refusal(error.reason, str(error))
-        except Exception as error:  # a defect of the adapter's: the message must not come back for ever
-            log.exception("%s: cannot decode a message of %d bytes", adapter.name, len(frame.payload))
-            refusal = Refusal("decode-failed", f"{type(error).__name__}: {error}")
-        size = len(frame.payload)
-        for observation in observations:
-            if isinstance(observation, CfxMessage | Unreadable):
-                size += len(observation.raw)
-        line.weigh(ticket, size)
-        item = Item(
-            adapter.name,
-            adapter.protocol,
-            delivery=delivery,
-            ticket=ticket,
-            observations=observations,
-            refusal=refusal,
-            size=size,
-        )
-        # What can be read and what cannot go different ways, and a position must not overtake what lies before it.
-        source = adapter.name if POSITION in frame.meta else _source(adapter.name, observations)
-        queue = self._queues.queue(source)
-        if self._queues.full(queue, size):
-            labels = (adapter.name, adapter.protocol)
-            # What is polled can wait a little: meanwhile nothing is asked for. Not for long, as that would be no sight.
-            patience_s = None if delivery.acknowledged else _PATIENCE_S if adapter.basis is Basis.POLLED else 0.0
-            if patience_s != 0.0:
-                self._telemetry.pauses.labels(*labels).inc()
-            if patience_s == 0.0 or not await self._room(queue, size, patience_s):
-                self._telemetry.frames_dropped.labels(*labels).inc()
-                line.leave(ticket)
-                return False
-        self._queues.put(queue, item)
-        if line.full and delivery.acknowledged:
-            self._telemetry.pauses.labels(adapter.name, adapter.protocol).inc()
-            await line.room()
+            for delivery in deliveries:
+                delay = self._take_in(adapter, line, delivery, ready)
+                if delay is not None:
+                    self._queues.put(ready)
+                    ready.clear()
+                    if not await delay:
+                        dropped.append(delivery)
+        finally:
+            self._queues.put(ready)
+        return dropped
+
+    def _take_in(
+        self, adapter: Adapter, line: AckLine, delivery: Delivery, ready: list[Taken]
+    ) -> Coroutine[None, None, bool] | None:
+        """Into `ready`, or what has to be waited for before the next one; its result says whether it was taken."""
+        if self._held is not None:
+            return self._resumed(self._held, adapter, line, delivery)
+        ticket = line.join(delivery)
+        if is_heavy(delivery.frame.payload, self.settings.decode_aside_bytes):
+            return self._decoded_aside(adapter, line, delivery, ticket)
+        return self._place(adapter, line, decoded(adapter, delivery, ticket), ready)
+
+    async def _resumed(self, held: asyncio.Event, adapter: Adapter, line: AckLine, delivery: Delivery) -> bool:
+        await held.wait()
+        return await self.offer(adapter, line, delivery)
+
+    async def _decoded_aside(self, adapter: Adapter, line: AckLine, delivery: Delivery, ticket: Ticket) -> bool:
+        assert self._loop is not None
+        item = await self._loop.run_in_executor(self._aside, decoded, adapter, delivery, ticket)
+        ready: list[Taken] = []
+        delay = self._place(adapter, line, item, ready)
+        self._queues.put(ready)
+        return delay is None or await delay
+
+    def _place(
+        self, adapter: Adapter, line: AckLine, item: Item, ready: list[Taken]
+    ) -> Coroutine[None, None, bool] | None:
+        assert item.delivery is not None
+        assert item.ticket is not None
+        line.weigh(item.ticket, item.size)
+        queue = self._queues.queue(source_of(item))
+        if self._queues.full(queue, item.size):
+            return self._squeeze(adapter, line, queue, item)
+        self._queues.count(queue, item)
+        ready.append((queue, item))
+        if line.full and item.delivery.acknowledged:
+            return self._paused(adapter, line)
+        return None
+
+    async def _squeeze(self, adapter: Adapter, line: AckLine, queue: Queue, item: Item) -> bool:
+        """Wait for room, where waiting is possible."""
+        assert item.delivery is not None
+        assert item.ticket is not None
+        labels = (adapter.name, adapter.protocol)
+        # What is polled can wait a little: meanwhile nothing is asked for. Not for long, as that would be no sight.
+        polled = adapter.basis is Basis.POLLED
+        patience_s = None if item.delivery.acknowledged else _PATIENCE_S if polled else 0.0
+        if patience_s != 0.0:
+            self._telemetry.pauses.labels(*labels).inc()
+        if patience_s == 0.0 or not await self._room(queue, item.size, patience_s):
+            self._telemetry.frames_dropped.labels(*labels).inc()
+            line.leave(item.ticket)
+            return False
+        self._put(queue, item)
+        return await self._paused(adapter, line) if line.full and item.delivery.acknowledged else True
+
+    async def _paused(self, adapter: Adapter, line: AckLine) -> bool:
+        self._telemetry.pauses.labels(adapter.name, adapter.protocol).inc()
+        await line.room()
         return True
+
+    def _put(self, queue: Queue, item: Item) -> None:
+        self._queues.count(queue, item)
+        self._queues.put(((queue, item),))
 
     async def _room(self, queue: Queue, size: int, patience_s: float | None) -> bool:
         """Whether there was any within so many seconds (None: however long it takes)."""
@@ -198,10 +229,11 @@ class Ingest:
             return False
         return True
 
-    def _heavy(self, payload: bytes) -> bool:
-        """Whether decoding it would hold up the event loop. What is compressed may be a thousand times as large."""
-        packed = payload.startswith((b"\x1f\x8b", b"H4sI"))
-        return len(payload) > (_PACKED if packed else self.settings.decode_aside_bytes)
+    def last(self, adapter: Adapter, line: AckLine, deliveries: Sequence[Delivery]) -> None:
+        """Take what a connection that is closed had begun: little, so also after `drain`, and whatever room there is."""
+        for delivery in deliveries:
+            item = decoded(adapter, delivery, line.join(delivery))
+            self._put(self._queues.queue(source_of(item)), item)
 
     def store(
         self,
@@ -220,7 +252,7 @@ class Ingest:
                 future.set_result(stored)
 
         item = Item(connection, protocol, events=events, effect=effect, done=done)
-        self._queues.put(self._queues.queue("gateway"), item)
+        self._put(self._queues.queue("gateway"), item)
         return future
 
     def lost(self, connection: str, protocol: str, station: str, at: Micros, *, kept: bool = False) -> None:
@@ -230,7 +262,7 @@ class Ingest:
     def _tell(self, connection: str, protocol: str, channel: str, observation: Lost | Tick, at: Micros) -> None:
         frame = Frame(connection=connection, received=at, channel=channel, payload=observation.station.encode())
         item = Item(connection, protocol, delivery=Delivery(frame, acknowledged=False), observations=(observation,))
-        self._queues.put(self._queues.queue(_queue_of(connection, observation.station)), item)
+        self._put(self._queues.queue(station_source(connection, observation.station)), item)
 
     async def again(
         self,
@@ -251,7 +283,7 @@ class Ingest:
             done=lambda events: None if stored.done() else stored.set_result(None),
             stateless=True,
         )
-        self._queues.put(self._queues.queue("gateway"), item)
+        self._put(self._queues.queue("gateway"), item)
         await stored
         return not item.quarantined
 
@@ -293,19 +325,23 @@ class Ingest:
     def _after_commit(self, items: Sequence[Taken], events: Sequence[Event], tally: Tally) -> None:
         now = times.now()
         self._queues.settle(items)
+        oldest = now
+        lines: dict[AckLine, None] = {}
         for _, item in items:
             if item.ticket is not None:
-                item.ticket.line.leave(item.ticket)
+                item.ticket.done = True
+                lines[item.ticket.line] = None
+            if item.delivery is not None and item.delivery.frame.received < oldest:
+                oldest = item.delivery.frame.received
+        for line in lines:
+            line.advance()
         if self._held is not None and not self._pending():
             self._idle.set()
         self.tail.publish(list(events))
         answer = self.on_committed
-        oldest = now
         for _, item in items:
-            if item.delivery is not None:
-                oldest = min(oldest, item.received)
-                if item.delivery.reply is not None and answer is not None:
-                    _guarded(answer, item.connection, item.delivery, item.observations)
+            if item.delivery is not None and item.delivery.reply is not None and answer is not None:
+                _guarded(answer, item.connection, item.delivery, item.observations)
             if item.done is not None:
                 _guarded(item.done, events)
         self._telemetry.ingest_seconds.observe((now - oldest) / 1e6)
@@ -357,16 +393,3 @@ def _guarded(call: Callable[..., None], *arguments: object) -> None:
         call(*arguments)
     except Exception:
         log.exception("after a commit")
-
-
-def _source(connection: str, observations: Sequence[Observation]) -> str:
-    for observation in observations:
-        if isinstance(observation, CfxMessage):
-            return f"{connection} {observation.source or ''}"
-        if isinstance(observation, Readings | Record | Lines):
-            return _queue_of(connection, observation.station)
-    return connection
-
-
-def _queue_of(connection: str, station: str) -> str:
-    return f"{connection} {station}"

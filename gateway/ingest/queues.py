@@ -7,6 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from gateway.core.event import Event
 from gateway.core.frame import Delivery
 from gateway.core.observation import Observation
@@ -28,51 +30,25 @@ class Refusal:
         self.detail = detail
 
 
-class Item:
-    """What one turn of the writer works on: a delivery with its observations, or something of the gateway's own."""
+class Item(msgspec.Struct, eq=False):
+    """What one turn of the writer works on: a delivery with its observations, or something of the gateway's own.
 
-    __slots__ = (
-        "connection",
-        "delivery",
-        "done",
-        "effect",
-        "events",
-        "observations",
-        "protocol",
-        "quarantined",
-        "refusal",
-        "size",
-        "stateless",
-        "ticket",
-    )
+    stateless: stored without following the station's state, which has moved on. quarantined: what became of it, at least
+    of a part.
+    """
 
-    def __init__(
-        self,
-        connection: str,
-        protocol: str,
-        *,
-        delivery: Delivery | None = None,
-        ticket: Ticket | None = None,
-        observations: Sequence[Observation] = (),
-        refusal: Refusal | None = None,
-        events: Sequence[Event] = (),
-        effect: Callable[[Transaction], None] | None = None,
-        done: Callable[[Sequence[Event]], None] | None = None,
-        size: int = 0,
-        stateless: bool = False,
-    ) -> None:
-        self.connection = connection
-        self.protocol = protocol
-        self.delivery = delivery
-        self.ticket = ticket
-        self.observations = observations
-        self.refusal = refusal
-        self.events = events
-        self.effect = effect
-        self.done = done
-        self.size = size
-        self.stateless = stateless  # stored without following the station's state, which has moved on
-        self.quarantined = False  # what became of it, at least of a part
+    connection: str
+    protocol: str
+    delivery: Delivery | None = None
+    ticket: Ticket | None = None
+    observations: Sequence[Observation] = ()
+    refusal: Refusal | None = None
+    events: Sequence[Event] = ()
+    effect: Callable[[Transaction], None] | None = None
+    done: Callable[[Sequence[Event]], None] | None = None
+    size: int = 0
+    stateless: bool = False
+    quarantined: bool = False
 
     @property
     def received(self) -> Micros:
@@ -80,7 +56,7 @@ class Item:
 
 
 class Queue:
-    """Of one source. Counts are read and written under the Queues' lock."""
+    """Of one source. Counted on the event loop; `items` are read and written under the Queues' lock."""
 
     __slots__ = ("bytes", "frames", "items", "key", "room")
 
@@ -119,14 +95,19 @@ class Queues:
     def full(self, queue: Queue, size: int) -> bool:
         return queue.frames >= self._frames or (queue.frames > 0 and queue.bytes + size > self._size)
 
-    def put(self, queue: Queue, item: Item) -> None:
-        """The caller has looked whether there is room, or knows that this one must not wait."""
+    def count(self, queue: Queue, item: Item) -> None:
+        """It is as good as queued: no event loop's turn passes until `put`. The caller has looked whether there is room, or
+        knows that this one must not wait."""
+        queue.frames += 1
+        queue.bytes += item.size
+
+    def put(self, counted: Sequence[tuple[Queue, Item]]) -> None:
+        """For the writer's thread, which is woken once for all of them."""
         with self._condition:
-            queue.frames += 1
-            queue.bytes += item.size
-            queue.items.append(item)
-            if len(queue.items) == 1:
-                self._ready.append(queue)
+            for queue, item in counted:
+                queue.items.append(item)
+                if len(queue.items) == 1:
+                    self._ready.append(queue)
             if self._waiting:
                 self._condition.notify()
 
@@ -154,13 +135,11 @@ class Queues:
 
     def settle(self, taken: Sequence[tuple[Queue, Item]]) -> None:
         """These are committed: there is room again at their sources. On the event loop."""
-        with self._condition:
-            for queue, item in taken:
-                queue.frames -= 1
-                queue.bytes -= item.size
-                if queue.frames == 0 and len(self._queues) > _KEPT:  # sources may be named by whoever can send
-                    self._queues.pop(queue.key, None)
-        for queue, _ in taken:
+        for queue, item in taken:
+            queue.frames -= 1
+            queue.bytes -= item.size
+            if queue.frames == 0 and len(self._queues) > _KEPT:  # sources may be named by whoever can send
+                self._queues.pop(queue.key, None)
             if queue.room is not None:
                 queue.room.set()
                 queue.room = None

@@ -7,14 +7,16 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from gateway.core import times
-from gateway.core.adapter import Adapter, Basis, Gatekeeper
+from gateway.core.adapter import Adapter, Basis, Gatekeeper, Leaver, Resumer, Together
 from gateway.core.errors import NotConnected, SourceEnded
-from gateway.core.frame import Notice, NoticeKind
+from gateway.core.frame import Delivery, Notice, NoticeKind
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
+from gateway.ingest.acks import AckLine
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.stations import Station
 from gateway.journal.transaction import Transaction
@@ -133,28 +135,39 @@ class Supervisor:
                 self._telemetry.connects.labels(*labels).inc()
                 log.info("%s: connected", adapter.name)
                 link.change(LinkState.CONNECTED, times.now())
-                if link.basis is Basis.HEARTBEAT_ONLY:
+                if link.basis is Basis.HEARTBEAT_ONLY and not (isinstance(adapter, Resumer) and adapter.resumed):
                     link.regained(times.now())
-                dropped: set[str | None] = set()  # peers of which nothing was taken since
-                async for delivery in deliveries:
-                    if isinstance(delivery, Notice):
-                        self._notice(link, delivery)
-                        continue
-                    link.frames += 1
-                    link.octets += len(delivery.frame.payload)
-                    if missed := delivery.frame.meta.get("missed"):
-                        self._telemetry.poll_ticks_missed.labels(*labels).inc(int(missed))
-                    if link.state is not LinkState.PROVEN:
-                        link.change(LinkState.PROVEN, times.now())
-                    if await self._ingest.offer(adapter, line, delivery):
-                        dropped.discard(delivery.peer)
-                        continue
-                    link.overflow(delivery.frame.received)
-                    if delivery.peer not in dropped:
-                        dropped.add(delivery.peer)
-                        self._lost(link, self._behind(link, delivery.peer), delivery.frame.received)
+                await self._read(adapter, link, line, deliveries)
         finally:
+            if isinstance(adapter, Leaver):
+                self._ingest.last(adapter, line, adapter.left())
             line.close()
+
+    async def _read(
+        self, adapter: Adapter, link: Link, line: AckLine, deliveries: AsyncIterator[Delivery | Notice]
+    ) -> None:
+        """Until nothing more comes."""
+        some = deliveries.together if isinstance(deliveries, Together) else partial(_one, deliveries)
+        dropped: set[str | None] = set()  # peers of which nothing was taken since
+        while (arrived := await some()) is not None:
+            if isinstance(arrived, Notice):
+                self._notice(link, arrived)
+                continue
+            link.frames += len(arrived)
+            for delivery in arrived:
+                link.octets += len(delivery.frame.payload)
+                if missed := delivery.frame.meta.get("missed"):
+                    self._telemetry.poll_ticks_missed.labels(link.name, link.protocol).inc(int(missed))
+            if link.state is not LinkState.PROVEN:
+                link.change(LinkState.PROVEN, times.now())
+            lost = await self._ingest.offer_all(adapter, line, arrived)
+            if dropped:
+                dropped.difference_update(each.peer for each in arrived if each not in lost)
+            for delivery in lost:
+                link.overflow(delivery.frame.received)
+                if delivery.peer not in dropped:
+                    dropped.add(delivery.peer)
+                    self._lost(link, self._behind(link, delivery.peer), delivery.frame.received)
 
     # -- notices
 
@@ -162,6 +175,10 @@ class Supervisor:
         match notice.kind:
             case NoticeKind.SESSION_KEPT:
                 pass
+            case NoticeKind.CATCHING_UP:
+                link.catching_up(notice.peer)
+            case NoticeKind.CAUGHT_UP:
+                link.caught_up(notice.peer, notice.at, complete=notice.count == 0)
             case NoticeKind.SESSION_LOST:
                 link.lost(notice.at, "session-lost")
             case NoticeKind.OVERFLOW:
@@ -250,3 +267,9 @@ class Supervisor:
                 transaction.mark(name, now)
 
         return self._ingest.store("gateway", "gateway", [], effect=effect)  # type: ignore[return-value]
+
+
+async def _one(deliveries: AsyncIterator[Delivery | Notice]) -> Notice | Sequence[Delivery] | None:
+    """The next by itself; None after the last."""
+    arrived = await anext(deliveries, None)
+    return (arrived,) if isinstance(arrived, Delivery) else arrived

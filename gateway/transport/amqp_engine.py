@@ -164,17 +164,11 @@ class Engine:
 
     def _events(self, collector: object) -> None:
         arrived: dict[Receiver, None] = {}
-        receivers = self.receivers
-        while (event := lib.pn_collector_peek(collector)) != ffi.NULL:
+        while event := lib.pn_collector_peek(collector):
             kind = lib.pn_event_type(event)
             try:
                 if kind == PN_DELIVERY:
-                    delivery = lib.pn_event_delivery(event)
-                    link = lib.pn_delivery_link(delivery)
-                    if (receiver := receivers.get(link)) is not None:
-                        arrived[receiver] = None
-                    elif (sender := self.senders.get(link)) is not None:
-                        sender.updated(delivery)
+                    self._touched(event, arrived)
                 else:
                     self._drain(arrived)  # what came before a Detach is read before it
                     self._event(kind, event)
@@ -186,6 +180,15 @@ class Engine:
         self._drain(arrived)
         if sum(1 for receiver in self.receivers.values() if receiver.partial) > 1:
             self._watch_partials()
+
+    def _touched(self, event: object, arrived: dict[Receiver, None]) -> None:
+        if arrived and len(self.receivers) == 1 and not self.senders:
+            return  # whose else; every call of proton lets go of the interpreter, and the journal's writer waits for it
+        link = lib.pn_event_link(event)
+        if (receiver := self.receivers.get(link)) is not None:
+            arrived[receiver] = None
+        elif (sender := self.senders.get(link)) is not None:
+            sender.updated(lib.pn_event_delivery(event))
 
     def _drain(self, receivers: dict[Receiver, None]) -> None:
         while receivers:

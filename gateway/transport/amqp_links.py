@@ -191,33 +191,31 @@ class Receiver:
     def drain(self) -> None:
         """Take all that has arrived, as far as the budget of the connection goes."""
         engine, impl = self.engine, self._impl
-        while self.alive:
-            delivery = lib.pn_link_current(impl)
-            if delivery == ffi.NULL:
-                return
-            if lib.pn_delivery_aborted(delivery):
-                self._abort(delivery)
-                continue
-            waiting = lib.pn_delivery_pending(delivery)
-            unfinished = lib.pn_delivery_partial(delivery)
-            if not waiting and unfinished:
-                return
-            if engine.over_budget() or (self.unacknowledged >= OVERRUN * engine.credit and not engine.serving):
+        scratch = engine.scratch
+        most = OVERRUN * engine.credit
+        while self.alive and (delivery := lib.pn_link_current(impl)):
+            if engine.over_budget() or (self.unacknowledged >= most and not engine.serving):
                 engine.stall(self)
                 return
-            chunk = self._take(waiting)
-            if unfinished:
+            taken = lib.pn_link_recv(impl, scratch, SCRATCH)
+            if taken == 0:
+                return  # more is to come, and none of it is here
+            if taken < 0 and lib.pn_delivery_aborted(delivery):
+                self._abort(delivery)
+                continue
+            chunk = ffi.unpack(scratch, taken) if taken > 0 else b""
+            if taken == SCRATCH:
+                chunk += self._rest(lib.pn_delivery_pending(delivery))
+            if lib.pn_delivery_partial(delivery):
                 self._keep(chunk)
                 return
             lib.pn_link_advance(impl)
             self._complete(delivery, chunk)
 
-    def _take(self, waiting: int) -> bytes:
-        if not waiting:
-            return b""
-        scratch = self.engine.scratch if waiting <= SCRATCH else ffi.new("char[]", waiting)
-        taken = lib.pn_link_recv(self._impl, scratch, waiting)
-        return bytes(ffi.buffer(scratch, max(taken, 0)))
+    def _rest(self, waiting: int) -> bytes:
+        """Of a delivery with more bytes than the scratch takes."""
+        memory = ffi.new("char[]", waiting)
+        return bytes(ffi.buffer(memory, max(lib.pn_link_recv(self._impl, memory, waiting), 0)))
 
     def _keep(self, chunk: bytes) -> None:
         if self.partial is None:

@@ -24,8 +24,13 @@ REASONS = {
 }
 """Why a piece is no frame, as quarantine says it."""
 
+CUT, REST = "cut", "rest"
+"""Marks of a piece of a line: what the machine says next may be the rest of it; here is that rest, to its end."""
+
 _NOTHING = bytes(range(0x21)) + b"\x7f"
 """Between two frames these mean nothing: blanks, line ends, acknowledgements."""
+_LINE_ENDS = b"\r\n\0"
+"""Of a machine that ends its lines with more than the delimiter, these are always held, and no line has begun."""
 
 
 class Framing(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,22 +69,29 @@ class Framing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
-    """Bytes as they came. problem: why they are no frame; empty for a frame, of kind `lines` one or several."""
+    """Bytes as they came. problem: why they are no frame; empty for a frame, of kind `lines` one or several. mark: CUT or
+    REST, of a line that was cut in its middle."""
 
     data: bytes
     problem: str = ""
+    mark: str = ""
 
 
 class Cutter:
-    """Of one connection. most_bytes: of a frame, and so of what is kept here."""
+    """Of one connection. most_bytes: of a frame, and so of what is kept here.
 
-    def __init__(self, framing: Framing, most_bytes: int) -> None:
+    cut: what comes next, up to a delimiter, is the rest of a line whose beginning an earlier connection brought. It is no
+    line: a value without its first digits is a wrong one.
+    """
+
+    def __init__(self, framing: Framing, most_bytes: int, *, cut: bool = False) -> None:
         self._framing = framing
         self._most = most_bytes
         self._slack = len(framing.delimiter) if framing.kind == "lines" else 0
         self._held = bytearray()
         self._searched = 0  # bytes of what is held in which there is no end
         self._lost = False  # within a frame that was too long
+        self.cut = cut and framing.kind == "lines"
 
     @property
     def open(self) -> bool:
@@ -100,10 +112,27 @@ class Cutter:
                 return self._silent()
 
     def pause(self) -> list[Piece]:
-        """`pause_s` has passed without a byte, or the connection is at its end."""
+        """`pause_s` has passed without a byte."""
+        if self.cut:
+            self.cut = False
+            return self._given_up([Piece(bytes(self._held[: self._most]), CUT_SHORT, REST)])
         whole = self._framing.kind == "pause"
         problem = "" if whole else OUTSIDE if self._framing.kind == "stx-etx" and self._held[:1] != STX else CUT_SHORT
-        found = [] if self._lost else self._piece(len(self._held), problem)
+        return self._given_up([] if self._lost else self._piece(len(self._held), problem))
+
+    def stop(self, *, goes_on: bool) -> list[Piece]:
+        """The connection is at its end. goes_on: the machine may not know, and say the rest of its line to the next one."""
+        if self._framing.kind == "lines" and (goes_on or self.cut):
+            held = b"" if self._lost else bytes(self._held[: self._most])
+            begun = self._lost or bool(held if self.cut else held.strip(_LINE_ENDS))
+            self.cut = self.cut or begun
+            return self._given_up([Piece(held, CUT_SHORT, CUT)] if begun else [])
+        if self._framing.kind == "pause" and goes_on:  # nobody waited for the silence that would have ended it
+            return self._given_up([] if self._lost else self._piece(len(self._held), CUT_SHORT))
+        return self.pause()
+
+    def _given_up(self, found: list[Piece]) -> list[Piece]:
+        """Of what is held this is told, and nothing is kept."""
         self._held.clear()
         self._searched, self._lost = 0, False
         return found
@@ -128,7 +157,9 @@ class Cutter:
     def _lines(self) -> list[Piece]:
         """All complete lines in one piece: a record needs no more, and fewer pieces are less work."""
         delimiter, held = self._framing.delimiter, self._held
-        found: list[Piece] = []
+        found = self._rest() if self.cut else []
+        if self.cut:
+            return found
         while (end := held.find(delimiter, self._searched)) >= 0:
             if not self._lost and end <= self._most:
                 last = held.rfind(delimiter, end, self._most + len(delimiter))
@@ -144,6 +175,21 @@ class Cutter:
             del held[: self._searched]
             self._searched = 0
         return found
+
+    def _rest(self) -> list[Piece]:
+        """Of a line that was cut: nothing before its end has come. As much as of any line is kept of it."""
+        delimiter, held = self._framing.delimiter, self._held
+        end = held.find(delimiter, self._searched)
+        if end < 0:
+            if len(held) > self._most + self._slack:  # the last bytes may be the beginning of the delimiter
+                del held[self._most : len(held) - self._slack]
+            self._searched = max(0, len(held) - self._slack + 1)
+            return []
+        whole = end + self._slack
+        piece = Piece(bytes(held[: min(whole, self._most)]), CUT_SHORT, REST)
+        del held[:whole]
+        self._searched, self.cut = 0, False
+        return [piece]
 
     def _marked(self) -> list[Piece]:
         held = self._held

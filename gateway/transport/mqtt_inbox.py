@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from gateway.core import times
 from gateway.core.errors import NotConnected
@@ -15,6 +15,9 @@ _OVERHEAD = 512
 
 _TURN = 256
 """Messages handed over before others have a turn on the event loop, when the reader never waits."""
+
+_TOGETHER, _TOGETHER_BYTES = 64, 1 << 20
+"""Messages handed over in one step: they count here no more, and with the gateway only as each is taken."""
 
 
 class Inbox(AsyncIterator[Delivery | Notice]):
@@ -71,6 +74,28 @@ class Inbox(AsyncIterator[Delivery | Notice]):
         return self
 
     async def __anext__(self) -> Delivery | Notice:
+        await self._some()
+        return self._next()
+
+    async def together(self) -> Notice | Sequence[Delivery]:
+        """As gateway.core.adapter.Together says."""
+        await self._some()
+        first = self._next()
+        if isinstance(first, Notice):
+            return first
+        deliveries, enough = [first], self.held - _TOGETHER_BYTES
+        while self._items and len(deliveries) < _TOGETHER and self.held > enough:
+            if isinstance(item := self._items[0], Notice):
+                break
+            self._next()
+            deliveries.append(item)
+        return deliveries
+
+    async def _some(self) -> None:
+        """Until there is something to hand over."""
+        if self._turn >= _TURN:
+            self._turn = 0
+            await asyncio.sleep(0)
         while not self._items:
             if self._end is not None:
                 raise NotConnected(self._end)
@@ -80,10 +105,9 @@ class Inbox(AsyncIterator[Delivery | Notice]):
                 await self._waiter
             finally:
                 self._waiter = None
+
+    def _next(self) -> Delivery | Notice:
         self._turn += 1
-        if self._turn > _TURN:
-            self._turn = 0
-            await asyncio.sleep(0)
         item = self._items.popleft()
         if isinstance(item, Delivery):
             self.held -= _cost(item)

@@ -39,11 +39,20 @@ class TextListener:
     """Open while its `open` block runs, again and again. refused: connections that were not let in, by reason.
 
     allow: addresses that may connect; empty: any. A machine has one connection: the newest takes the place of the one
-    before, which may be that of a machine that was switched off.
+    before, which may be that of a machine that was switched off. cut: the first connection begins within a line. begun:
+    what had begun and not ended when the block was left.
     """
 
     def __init__(
-        self, host: str, port: int, framing: Framing, *, allow: Collection[str], most_bytes: int, buffer_bytes: int
+        self,
+        host: str,
+        port: int,
+        framing: Framing,
+        *,
+        allow: Collection[str],
+        most_bytes: int,
+        buffer_bytes: int,
+        cut: bool = False,
     ) -> None:
         self.port = port
         self.refused: Counter[str] = Counter()
@@ -57,6 +66,9 @@ class TextListener:
         self._current: _Visit | None = None
         self._all: set[_Visit] = set()
         self._came = asyncio.Event()
+        self._cut = cut
+        self._newest: _Visit | None = None
+        self.begun: list[Received] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -72,8 +84,7 @@ class TextListener:
             yield
         finally:
             server.close()
-            for visit in list(self._all):
-                await visit.close()
+            self.begun = [each for visit in list(self._all) for each in await visit.close()]
             self._visits.clear()
             self._current = None
             await server.wait_closed()
@@ -109,6 +120,8 @@ class TextListener:
         for other in (self._current, *self._visits):
             if other is not None:
                 other.abort()
+        visit.cut = self._cut if self._newest is None else self._newest.cut
+        self._newest = visit
         self._visits.append(visit)
         self._came.set()
         return True

@@ -52,13 +52,26 @@ class TextWire(asyncio.Protocol):
     """An instance per connection, never used again after it is lost or closed.
 
     most_bytes: of a frame. buffer_bytes: of frames that nobody has taken yet; what comes beyond is counted and dropped,
-    for nobody can hold back the machine. closed: done when the connection is.
+    for nobody can hold back the machine. lasting: the line lasts when the connection does not: a machine at a serial port
+    does not know who listens. cut: it begins within a line. closed: done when the connection is.
     """
 
-    def __init__(self, place: str, framing: Framing, *, most_bytes: int, buffer_bytes: int) -> None:
+    def __init__(
+        self,
+        place: str,
+        framing: Framing,
+        *,
+        most_bytes: int,
+        buffer_bytes: int,
+        lasting: bool = False,
+        cut: bool = False,
+    ) -> None:
         self._place = place
         self._framing = framing
-        self._cutter = Cutter(framing, most_bytes)
+        self._cutter = Cutter(framing, most_bytes, cut=cut)
+        self._lasting = lasting
+        self._leaving = False
+        self._left: list[Received] = []
         self._room = buffer_bytes
         self._held: deque[Received] = deque()
         self._missed = 0
@@ -69,6 +82,15 @@ class TextWire(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._lost: str | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def cut(self) -> bool:
+        """What comes next, on this connection or on the one after it, is the rest of a line."""
+        return self._cutter.cut
+
+    @cut.setter
+    def cut(self, value: bool) -> None:
+        self._cutter.cut = value
 
     async def next(self, until: float | None = None) -> Received | Missed | None:
         """What comes next; None when nothing has come until then, as `time.monotonic`.
@@ -109,11 +131,15 @@ class TextWire(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
 
-    async def close(self) -> None:
-        """Returns when the peer can have been told."""
-        if self._transport is not None:
-            self.abort()
-            await asyncio.shield(self.closed)
+    async def close(self) -> list[Received]:
+        """Returns when the peer can have been told: what had begun and not ended, and what of lines that were cut nobody
+        has taken."""
+        if self._transport is None:
+            return []
+        self._leaving = True
+        self.abort()
+        await asyncio.shield(self.closed)
+        return [*(each for each in self._held if each.piece.mark), *self._left]
 
     def _wake(self) -> None:
         if self._wanted is not None and not self._wanted.done():
@@ -158,14 +184,28 @@ class TextWire(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._lost = "the machine closed the connection" if exc is None else f"connection lost: {words(exc)}"
-        self._take(self._cutter.pause())
+        pieces = self._cutter.stop(goes_on=self._leaving or self._lasting)
+        if self._leaving:
+            self._left = [Received(piece, times.now()) for piece in pieces]
+            self._wake()
+        else:
+            self._take(pieces)
         if not self.closed.done():
             self.closed.set_result(None)
 
 
-async def open_wire(options: Tcp | SerialPort, framing: Framing, *, most_bytes: int, buffer_bytes: int) -> TextWire:
-    """Raises NotConnected. Leaves nothing behind when it fails or is cancelled."""
-    wire = TextWire(options.place, framing, most_bytes=most_bytes, buffer_bytes=buffer_bytes)
+async def open_wire(
+    options: Tcp | SerialPort, framing: Framing, *, most_bytes: int, buffer_bytes: int, cut: bool = False
+) -> TextWire:
+    """cut: within a line. Raises NotConnected. Leaves nothing behind when it fails or is cancelled."""
+    wire = TextWire(
+        options.place,
+        framing,
+        most_bytes=most_bytes,
+        buffer_bytes=buffer_bytes,
+        lasting=isinstance(options, SerialPort),
+        cut=cut,
+    )
     try:
         if isinstance(options, SerialPort):
             await open_serial(options, wire)

@@ -78,12 +78,14 @@ class _Mute:
     def __init__(self, line: _Line) -> None:
         self.left = asyncio.Event()
         self._line = line
+        self._met = asyncio.Event()
 
     async def met(self, adapter: Adapter) -> None:
         await until(lambda: self._line.opened)
+        self._met.set()
 
     async def watch(self) -> None:
-        await until(lambda: self._line.opened)
+        await self._met.wait()  # not for the port to be open: it may be closed again before this looks
         await until(lambda: not self._line.opened)
         self.left.set()
 

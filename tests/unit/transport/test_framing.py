@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.errors import DecodeError
 from gateway.transport.checksums import Checksum
-from gateway.transport.framing import CUT_SHORT, OUTSIDE, TOO_LONG, Cutter, Framing, Piece
+from gateway.transport.framing import CUT, CUT_SHORT, OUTSIDE, REST, TOO_LONG, Cutter, Framing, Piece
 
 LINES = Framing(kind="lines")
 CRLF = Framing(kind="lines", delimiter=b"\r\n")
@@ -92,6 +92,85 @@ def test_after_a_silence_the_next_frame_is_read() -> None:
     assert cutter.pause() == [Piece(b"ab", CUT_SHORT)]
     assert cutter.feed(b"cdef") == [Piece(b"cdef")]
     assert not cutter.open
+
+
+@pytest.mark.parametrize(
+    ("framing", "data", "pieces"),
+    [
+        (LINES, b"one\nXR", [Piece(b"XR", CUT_SHORT, CUT)]),
+        (LINES, b"one\n  ", [Piece(b"  ", CUT_SHORT, CUT)]),
+        (LINES, b"one\n\r", []),
+        (LINES, b"one\n", []),
+        (LINES, b"x" * 30, [Piece(b"", CUT_SHORT, CUT)]),
+        (CRLF, b"one\r", [Piece(b"one\r", CUT_SHORT, CUT)]),
+        (MARKED, b"\x02one", [Piece(b"\x02one", CUT_SHORT)]),
+        (COUNTED, b"abcdef", [Piece(b"ef", CUT_SHORT)]),
+        (PAUSED, b"SN1", [Piece(b"SN1", CUT_SHORT)]),
+    ],
+)
+def test_we_leave_and_the_machine_goes_on(framing: Framing, data: bytes, pieces: list[Piece]) -> None:
+    """Blanks may be a column of a table; what stands before or behind a line's end is nothing."""
+    cutter = Cutter(framing, 10)
+    cutter.feed(data)
+    assert cutter.stop(goes_on=True) == pieces
+    assert cutter.cut is any(piece.mark for piece in pieces)
+    assert not cutter.open
+
+
+def test_the_machine_leaves_and_its_line_with_it() -> None:
+    cutter = Cutter(LINES, 10)
+    cutter.feed(b"one\nXR")
+    assert cutter.stop(goes_on=False) == [Piece(b"XR", CUT_SHORT)]
+    assert not cutter.cut
+
+
+@pytest.mark.parametrize(
+    ("framing", "data", "pieces"),
+    [
+        (LINES, b"21 28\none\ntwo\nth", [Piece(b"21 28\n", CUT_SHORT, REST), Piece(b"one\n"), Piece(b"two\n")]),
+        (LINES, b"\none\n", [Piece(b"\n", CUT_SHORT, REST), Piece(b"one\n")]),
+        (LINES, b"x" * 25 + b"\none\n", [Piece(b"x" * 10, CUT_SHORT, REST), Piece(b"one\n")]),
+        (CRLF, b"x" * 25 + b"\r\r\none\r\n", [Piece(b"x" * 10, CUT_SHORT, REST), Piece(b"one\r\n")]),
+        (CRLF, b"x" * 9 + b"\rxx\n" + b"x" * 9 + b"\r\none\r\n", [Piece(b"x" * 9 + b"\r", CUT_SHORT, REST), Piece(b"one\r\n")]),
+        (MARKED, b"ne\x03\x02two\x03", [Piece(b"ne\x03", OUTSIDE), Piece(b"\x02two\x03")]),
+    ],
+)  # fmt: skip
+def test_the_rest_of_a_line_is_no_line(framing: Framing, data: bytes, pieces: list[Piece]) -> None:
+    at_once, by_bytes = Cutter(framing, 10, cut=True), Cutter(framing, 10, cut=True)
+    singly = [piece for byte in bytewise(data) for piece in by_bytes.feed(byte)]
+    found = at_once.feed(data)
+    if framing.kind == "lines":
+        assert (found[0], singly[0]) == (pieces[0], pieces[0])
+        assert b"".join(each.data for each in found[1:]) == b"".join(each.data for each in pieces[1:])
+        assert singly[1:] == pieces[1:]
+    else:
+        assert found == pieces
+    assert not any((at_once.cut, by_bytes.cut))
+
+
+def test_a_line_that_is_cut_twice() -> None:
+    """Nothing came in between, or something but no end: what comes then is still its rest."""
+    cutter = Cutter(LINES, 10, cut=True)
+    assert cutter.stop(goes_on=False) == []
+    assert cutter.cut
+    assert cutter.feed(b"\r") == []
+    assert cutter.stop(goes_on=False) == [Piece(b"\r", CUT_SHORT, CUT)]
+    assert cutter.feed(b"2\nR3\n") == [Piece(b"2\n", CUT_SHORT, REST), Piece(b"R3\n")]
+
+
+def test_a_silence_ends_the_rest_of_a_line() -> None:
+    cutter = Cutter(Framing(kind="lines", pause_s=1), 10, cut=True)
+    cutter.feed(b"28,5")
+    assert cutter.pause() == [Piece(b"28,5", CUT_SHORT, REST)]
+    assert cutter.feed(b"R3\n") == [Piece(b"R3\n")]
+
+
+def test_the_rest_of_an_endless_line_is_not_kept() -> None:
+    cutter = Cutter(CRLF, 1 << 16, cut=True)
+    for _ in range(400):
+        assert cutter.feed(b"x" * (1 << 18)) == []
+        assert len(cutter._held) <= (1 << 16) + 2
+    assert [(len(piece.data), piece.mark) for piece in cutter.feed(b"\r\nok\r\n")] == [(1 << 16, REST), (4, "")]
 
 
 def test_what_lies_outside_of_frames() -> None:
