@@ -1,4 +1,4 @@
-"""One step of a machine's life, and the marks for times in its body.
+"""Marks for times in what a machine says.
 
 A body is made in virtual time, before anyone knows how fast it will be played: it holds marks where a CFX
 message has an instant or a duration, and `render` writes them as text once the pace is known. At speed 10 a
@@ -8,11 +8,12 @@ machine is ten times as fast in every respect, so that its durations agree with 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from gateway.core.times import Micros, rfc3339
+from gateway.core.times import Micros, rfc3339, to_datetime
 
 Body = dict[str, Any]
 
@@ -38,37 +39,6 @@ class Seconds:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A panel in work: what a machine that is switched off in the middle has to break off."""
-
-    transaction: str
-    panel: str
-    units: tuple[Body, ...]
-    stage: Body | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How the machine stands after a step. state: CFX ResourceState code, held since that virtual second."""
-
-    state: int
-    since: float
-    work: Work | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The machine `handle` says `name` with `body` at virtual second `at`. `unique_id`: of its envelope."""
-
-    at: float
-    handle: str
-    name: str
-    body: Body = field(hash=False)
-    unique_id: str
-    standing: Standing
-
-
 def timespan(value: timedelta) -> str:
     """As .NET writes a TimeSpan: `00:01:25`, `00:00:01.2340000`, `1.01:30:00`. Not for negative ones."""
     minutes, seconds = divmod(value.seconds, 60)
@@ -78,8 +48,17 @@ def timespan(value: timedelta) -> str:
     return f"{days}{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}"
 
 
-def render(body: Mapping[str, Any], instant: Callable[[float], Micros], speed: float) -> Body:
-    """The body with its marks written out. `instant`: virtual seconds to wall clock."""
+def local(at: Micros, zone: ZoneInfo) -> str:
+    """As .NET writes a DateTime of unspecified kind: what a clock in that zone shows, and no word of the zone."""
+    whole, _, fraction = to_datetime(at).astimezone(zone).replace(tzinfo=None).isoformat().partition(".")
+    return f"{whole}.{fraction.rstrip('0')}" if fraction else whole
+
+
+def render(
+    body: Mapping[str, Any], instant: Callable[[float], Micros], speed: float, zone: ZoneInfo | None = None
+) -> Body:
+    """The body with its marks written out. `instant`: virtual seconds to wall clock. zone: of a machine that writes its
+    local time without saying so; None writes UTC."""
 
     def write(value: Any) -> Any:
         if isinstance(value, dict):
@@ -87,7 +66,7 @@ def render(body: Mapping[str, Any], instant: Callable[[float], Micros], speed: f
         if isinstance(value, list | tuple):
             return [write(item) for item in value]
         if isinstance(value, Moment):
-            return rfc3339(instant(value.at))
+            return rfc3339(instant(value.at)) if zone is None else local(instant(value.at), zone)
         if isinstance(value, Span):
             return timespan(timedelta(seconds=value.seconds / speed))
         if isinstance(value, Seconds):
