@@ -12,10 +12,11 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import cast
+from typing import ClassVar, cast
 
 import msgspec
 
+from gateway.core.times import to_datetime
 from gateway.transport.hermes import Element, Framing, Malformed, Message, encode, parse
 from simulators.faces.hermes_talk import (
     ALIVE,
@@ -25,6 +26,7 @@ from simulators.faces.hermes_talk import (
     Board,
     Fault,
     Faults,
+    Passed,
     Trouble,
     description,
     moved,
@@ -32,6 +34,8 @@ from simulators.faces.hermes_talk import (
     spoilt,
 )
 from simulators.faces.modbus_line import FaceError
+from simulators.faces.switches import Failing
+from simulators.voices.voice import When
 
 
 def _now() -> datetime:
@@ -61,8 +65,10 @@ async def serve(
         face.close()
 
 
-class HermesFace:
+class HermesFace(Failing[Fault]):
     """What happens at the machine, and the switches for faults. address: host and port, kept while it refuses."""
+
+    fault_type: ClassVar[type[msgspec.Struct]] = Fault
 
     def __init__(self, machine: Machine, seed: int) -> None:
         self.machine = machine
@@ -98,17 +104,24 @@ class HermesFace:
         """It has left. The time stamp, as sent."""
         return self._tell(moved("BoardDeparted", self.machine.machine_id, board, lane, transfer))
 
+    async def put(self, passed: Passed, when: When) -> None:
+        """The same of what has happened at some virtual second, in the machine's local time."""
+        at = to_datetime(when.instant(passed.at)).astimezone(self.machine.clock().tzinfo)
+        machine_id = self.machine.machine_id
+        self._tell(moved(passed.name, machine_id, passed.board, passed.lane, passed.transfer), at)
+
     def notify(self, code: int, severity: int, text: str) -> None:
         """Tells all supervisors."""
         message = encode(Message(self.stamp(), notification(code, severity, text)))
         for each in tuple(self.connections):
             each.say(message)
 
-    def stamp(self) -> str:
-        return self.machine.clock().isoformat(timespec="milliseconds")[:23]
+    def stamp(self, at: datetime | None = None) -> str:
+        """Of now, if nothing else is given."""
+        return (at or self.machine.clock()).isoformat(timespec="milliseconds")[:23]
 
-    def _tell(self, content: Element) -> str:
-        message = Message(self.stamp(), content)
+    def _tell(self, content: Element, at: datetime | None = None) -> str:
+        message = Message(self.stamp(at), content)
         pieces = spoilt(message, self.faults.meeting())
         for each in [each for each in self.connections if each.tracked]:
             if pieces is None:
@@ -130,15 +143,6 @@ class HermesFace:
         else:
             self.faults.remove(fault)
         await self._apply()
-
-    @asynccontextmanager
-    async def fault(self, fault: Fault) -> AsyncIterator[None]:
-        """While the block runs."""
-        await self.begin(fault)
-        try:
-            yield
-        finally:
-            await self.end(fault)
 
     def drop(self) -> None:
         """Cuts every connection now."""

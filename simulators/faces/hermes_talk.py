@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from gateway.transport.hermes import MOST_BYTES, Element, Message, encode
+from simulators.faces.switches import Switches
 
 TRACKING, ALIVE, CONFIGURATION = "FeatureBoardTracking", "FeatureCheckAliveResponse", "FeatureConfiguration"
 FEATURES = (CONFIGURATION, ALIVE, TRACKING)
@@ -29,6 +30,16 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     slot: int | None = None
     boards: tuple[tuple[int, str | None, int], ...] = ()
     more: Mapping[str, str] = {}
+
+
+class Passed(NamedTuple):
+    """A board has come in or gone out at that virtual second. transfer: BoardTransfer."""
+
+    at: float
+    name: Literal["BoardArrived", "BoardDeparted"]
+    board: Board
+    lane: int = 1
+    transfer: int = TRANSFERRED
 
 
 def moved(name: str, machine_id: str, board: Board, lane: int, transfer: int) -> Element:
@@ -95,40 +106,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes = b'<Hermes Timestamp="2026-11-20T14:00:31.507"><BoardArrived BoardId="3f0c2a5e</Hermes>'
 
 
-class Faults:
+class Faults(Switches[Fault]):
     """Those that are set at the moment."""
 
     def __init__(self, seed: int) -> None:
-        self._rng = random.Random(f"{seed}/hermes faults")
-        self._set: list[tuple[Fault, int | None]] = []
-
-    def add(self, fault: Fault) -> None:
-        self._set.append((fault, fault.times))
-
-    def remove(self, fault: Fault) -> None:
-        """Does nothing when it is over."""
-        at = next((at for at, (other, _) in enumerate(self._set) if other == fault), None)
-        if at is not None:
-            del self._set[at]
-
-    def clear(self) -> None:
-        self._set.clear()
-
-    def lasts(self, trouble: Trouble) -> bool:
-        return any(fault.trouble is trouble for fault, _ in self._set)
-
-    def meeting(self) -> list[Fault]:
-        """Those that the next message runs into: each is counted and drawn."""
-        found, kept = [], []
-        for fault, left in self._set:
-            hit = fault.trouble not in _LASTING and (fault.share >= 1.0 or self._rng.random() < fault.share)
-            if hit:
-                found.append(fault)
-            now = left - 1 if hit and left is not None else left
-            if now != 0:
-                kept.append((fault, now))
-        self._set = kept
-        return found
+        super().__init__(f"{seed}/hermes faults", _LASTING)
 
 
 def spoilt(message: Message, met: Iterable[Fault]) -> list[bytes] | None:

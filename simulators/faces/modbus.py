@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import ClassVar
 
 import msgspec
 
@@ -20,6 +21,7 @@ from simulators.faces.modbus_bank import Bank
 from simulators.faces.modbus_faults import Fault, Trouble
 from simulators.faces.modbus_line import FaceError, opened
 from simulators.faces.modbus_talk import Bus, Connection, Kind, LineTalk
+from simulators.faces.switches import Failing
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +50,13 @@ async def serve(place: Listen | Serial, units: Mapping[int, Bank], *, seed: int 
         yield face
 
 
-class ModbusFace:
+class ModbusFace(Failing[Fault]):
     """The switches of a bus that is being served.
 
     place: where, for people. address: host and port; None of a serial line.
     """
+
+    fault_type: ClassVar[type[msgspec.Struct]] = Fault
 
     def __init__(self, place: str, address: tuple[str, int] | None, bus: Bus, end: _Server | LineTalk) -> None:
         self.place = place
@@ -80,15 +84,6 @@ class ModbusFace:
         else:
             self._bus.faults.remove(fault)
         await self._apply()
-
-    @asynccontextmanager
-    async def fault(self, fault: Fault) -> AsyncIterator[None]:
-        """While the block runs."""
-        await self.begin(fault)
-        try:
-            yield
-        finally:
-            await self.end(fault)
 
     def drop(self) -> None:
         """Cuts every connection now. On a serial line there is nothing to cut."""
