@@ -1,12 +1,13 @@
 # Everything that gets installed is installed from here, and is printed first.
 #   PYTHON=python3.11   the Python that .venv is made with (3.11 or newer)
-#   DEMO, TESTS, BENCH  further arguments for `lineside demo`, pytest and the benchmarks
+#   DEMO, TESTS, BENCH, SOAK  further arguments for `lineside demo`, pytest, the benchmarks and the soak
 #   WORKERS             processes that share the tests: more than cores, since most tests wait; 0 for one process
 PYTHON ?= python3
 DEMO ?=
 TESTS ?=
 WORKERS ?= 3
 BENCH ?=
+SOAK ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,7 +25,7 @@ PEERS := $(patsubst %/package-lock.json,%/node_modules/.ready,$(wildcard tests/*
 
 MAX_LINES := 400
 
-.PHONY: help demo test check fix bench servers lines upgrade clean
+.PHONY: help demo test check fix bench soak servers lines upgrade clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -48,6 +49,9 @@ fix: $(READY) ## Format, and mend what the linter can
 
 bench: $(READY) servers ## Run the benchmarks
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+soak: $(READY) servers ## Run long simulated shifts, and compare what is stored with what happened
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 servers: # what the tests start beside Python
 	@$(SYSTEM_PACKAGES) servers

@@ -18,8 +18,8 @@ from simulators.display import Display
 from simulators.faces.modbus import Listen, ModbusFace, serve
 from simulators.faces.modbus_bank import bank_of
 from simulators.faces.modbus_faults import Fault, Trouble
+from simulators.pace import Clock, Pace, SystemClock
 from simulators.panel_flow import FlowModel, Happening, PanelFlow
-from simulators.play import Clock, Pace, SystemClock
 
 log = logging.getLogger(__name__)
 

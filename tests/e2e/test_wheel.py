@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import httpx
 import pytest
+
+from tests.demo import demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 def _environment() -> dict[str, str]:
@@ -68,7 +63,9 @@ def test_contents(wheel: Path) -> None:
         names = archive.namelist()
     top = {name.partition("/")[0] for name in names}
     assert {name for name in top if not name.startswith("lineside-")} == {"gateway", "adapters", "simulators"}
-    assert "gateway/_config/lineside.toml" in names
+    assert {
+        f"gateway/_config/{name}" for name in ("lineside.toml", "scenarios/everything.toml", "scenarios/storm.toml")
+    } <= {*names}
     assert "gateway/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".db", ".so"))]
@@ -96,7 +93,7 @@ def test_amqp_library_is_complete(bin_folder: Path) -> None:
 
 def test_help(bin_folder: Path) -> None:
     shown = _run(bin_folder / "lineside", "--help")
-    for command in ("run", "demo", "check", "events"):
+    for command in ("run", "demo", "check", "events", "simulate", "reconcile"):
         assert re.search(rf"\b{command}\b", shown), f"no {command!r} in\n{shown}"
 
 
@@ -104,54 +101,28 @@ def test_module_form(bin_folder: Path) -> None:
     assert "demo" in _run(bin_folder / "python", "-m", "gateway", "--help")
 
 
-@asynccontextmanager
-async def _demo(bin_folder: Path, data: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """The running demo and the address that it printed; killed with all its children if it does not end itself."""
-    process = await asyncio.create_subprocess_exec(
-        bin_folder / "lineside", "demo", "--listen", "127.0.0.1:0", "--data", data,
-        cwd="/", env=_environment(), stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    output = asyncio.create_task(_follow(process.stdout, address), name="the demo's output")
-    try:
-        async with asyncio.timeout(60):
-            await asyncio.wait({address, output}, return_when=asyncio.FIRST_COMPLETED)
-        assert address.done(), f"the demo ended without an address:\n{await output}"
-        yield process, address.result()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        print(await output)  # pytest shows it with a failure
-
-
-async def _follow(stream: asyncio.StreamReader, address: asyncio.Future[str]) -> str:
-    printed = []
-    while line := (await stream.readline()).decode():
-        printed.append(line)
-        found = ADDRESS.search(line)
-        if found is not None and not address.done():
-            address.set_result(found[0])
-    return "".join(printed)
-
-
-async def test_demo(bin_folder: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    async with _demo(bin_folder, data) as (process, address):
-        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
-            async with client.stream("GET", "/api/v1/events/stream", params={"after": "0"}) as stream:
-                assert stream.headers["content-type"].startswith("text/event-stream")
-                first = await anext(line async for line in stream.aiter_lines() if line.startswith("data:"))
-            page = (await client.get("/api/v1/events", params={"limit": "1"})).raise_for_status().json()
-        (event,) = page["events"]
-        assert event == json.loads(first.removeprefix("data:"))
-        assert event["seq"] == 1
-
-        process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(30):  # also runs out when something that it started still holds its output
-            assert await process.wait() == 0
+def test_demo(bin_folder: Path, tmp_path: Path) -> None:
+    """All of the line is in the wheel, with its profiles: each kind of protocol is heard within seconds."""
+    with demo(
+        tmp_path, "--speed", "30", "--scenario", "everything",
+        command=(bin_folder / "lineside",), environment=_environment(), cwd=Path("/"),
+    ) as run:  # fmt: skip
+        screen = run.screen()
+        for said in (
+            "thirteen machines",
+            "Speed 30, seed ",
+            "/api/v1/events/stream",
+            "/api/v1/docs",
+            "Ctrl-C stops it",
+        ):
+            assert said in screen
+        told = {"L1.printer", "L1.spi", "L1.aoi", "L1.loader", "L1.scan"}  # AMQP, MQTT, OPC UA, Hermes, serial
+        events = run.heard(lambda events: told <= {each["station"] for each in events if "CFX." in each["message"]})
+        assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
+        assert run.get("/events?limit=1")["events"] == events[:1]
+        assert run.interrupt() == 0, run.output
         with pytest.raises(ProcessLookupError):  # nothing that it started is left
-            os.killpg(process.pid, 0)
-    assert list(data.rglob("*.db"))
+            os.killpg(run.process.pid, 0)
+        assert run.servants() == []
+    assert "Traceback" not in run.output
+    assert {path.name for path in run.data.iterdir()} >= {"lineside.db", "line.ledger"}

@@ -1,4 +1,4 @@
-"""The AMQP face of a simulated machine against our listener's transport, over real sockets."""
+"""A simulated CFX machine's way over AMQP against our listener's transport, over real sockets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from gateway.transport.amqp_engine import Options
 from gateway.transport.amqp_links import Received
 from gateway.transport.amqp_listener import Access, Listener, listen
 from gateway.transport.amqp_message import AmqpMessage, decode, encode
+from simulators.faces.cfx import Way
 from simulators.faces.cfx_amqp import CfxAmqpFace, message
-from simulators.line import Face
 from simulators.outbox import Outbox, Outgoing
 
 HANDLE = "SMTPlus.Model_21232.SN23124"
@@ -64,15 +64,15 @@ async def listening(machinery: Machinery, port: int = 0) -> AsyncIterator[Listen
 
 
 @asynccontextmanager
-async def sending(face: Face, outbox: Outbox, taken: list[str] | None = None) -> AsyncIterator[None]:
-    """Runs a face beside the block; a face that ends by itself cancels the block and says why."""
+async def sending(way: Way, outbox: Outbox, taken: list[str] | None = None) -> AsyncIterator[None]:
+    """Sends beside the block; a way that ends by itself cancels the block and says why."""
 
     def note(each: Outgoing) -> None:
         if taken is not None:
             taken.append(each.unique_id)
 
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(face.run(outbox, note), name="face")
+        task = group.create_task(way.run(outbox, note), name="way")
         yield
         task.cancel()
 
@@ -113,8 +113,8 @@ def test_without_gzip_the_body_is_the_envelope() -> None:
 async def test_messages_arrive_compressed_and_in_order() -> None:
     machinery, outbox, taken = Machinery(), await filled(20), list[str]()
     async with listening(machinery) as listener:
-        face = CfxAmqpFace(handle=HANDLE, host="127.0.0.1", port=listener.port, address="node/x")
-        async with sending(face, outbox, taken), asyncio.timeout(10):
+        way = CfxAmqpFace(handle=HANDLE, host="127.0.0.1", port=listener.port, address="node/x")
+        async with sending(way, outbox, taken), asyncio.timeout(10):
             await outbox.empty()
     assert machinery.numbers == list(range(20))
     assert taken == [f"id-{number}" for number in range(20)]
@@ -129,8 +129,8 @@ async def test_a_message_is_kept_until_it_is_accepted(window: int) -> None:
     machinery, outbox, taken = Machinery(), await filled(20), list[str]()
     machinery.accepting = lambda number: number not in (1, 2, 9, 15)
     async with listening(machinery) as listener:
-        face = CfxAmqpFace(handle=HANDLE, host="127.0.0.1", port=listener.port, retry_s=0.01, window=window)
-        async with sending(face, outbox, taken), asyncio.timeout(10):
+        way = CfxAmqpFace(handle=HANDLE, host="127.0.0.1", port=listener.port, retry_s=0.01, window=window)
+        async with sending(way, outbox, taken), asyncio.timeout(10):
             await outbox.empty()
     assert taken == [f"id-{number}" for number in range(20)]
     assert list(dict.fromkeys(machinery.numbers)) == list(range(20)), "first seen in order"
@@ -143,8 +143,8 @@ async def test_it_waits_for_a_listener_that_comes_later_and_comes_back() -> None
     machinery, outbox = Machinery(), Outbox()
     async with listening(machinery) as listener:
         port = listener.port
-    face = CfxAmqpFace(handle=HANDLE, host="127.0.0.1", port=port, retry_s=0.01)
-    async with sending(face, outbox), asyncio.timeout(10):
+    way = CfxAmqpFace(handle=HANDLE, host="127.0.0.1", port=port, retry_s=0.01)
+    async with sending(way, outbox), asyncio.timeout(10):
         await outbox.put(outgoing(0))
         assert len(outbox) == 1
         async with listening(machinery, port):

@@ -13,25 +13,32 @@ import pytest
 
 from adapters.registry import ADAPTERS
 from gateway.config.advice import warnings
-from gateway.config.load import Protocols, load
+from gateway.config.load import Kinds, Protocols, load
 from gateway.config.models import Config
-from gateway.config.plan import RoutePlan, resolve
+from gateway.config.plan import resolve
 from gateway.config.reference import PAGE, SCHEMA, generated, reference, schema
+from gateway.sinks.registry import SINKS
 from tests.conftest import ROOT
 from tests.unit.config.conftest import HEAD
 
 REAL: Protocols = {name: entry.settings for name, entry in ADAPTERS.items()}
+KINDS: Kinds = {name: entry.settings for name, entry in SINKS.items()}
+
+OTHER_WAYS = {"modbus-rtu-tcp", "tcp-text"}
+"""Of protocols that the demo line has over another wire."""
 
 
 @pytest.mark.parametrize("path", [SCHEMA, PAGE])
 def test_generated_files_are_current(path: Path) -> None:
-    assert (ROOT / path).read_text(encoding="utf-8") == generated(ROOT, REAL)[path], "run `lineside schema --write .`"
+    assert (ROOT / path).read_text(encoding="utf-8") == generated(ROOT, REAL, KINDS)[path], (
+        "run `lineside schema --write .`"
+    )
 
 
 def invalid(value: Any, rule: dict[str, Any], whole: dict[str, Any], path: str = "") -> list[str]:
     """Where `value` breaks the schema: as much of JSON Schema as ours uses, and an error for anything else."""
     known = {"$ref", "$schema", "$defs", "description", "default", "format", "items", "required", "properties", "type"}
-    known |= {"anyOf", "enum", "const", "pattern", "additionalProperties", "minItems", "minLength"}
+    known |= {"anyOf", "enum", "const", "pattern", "additionalProperties", "minItems", "minLength", "minProperties"}
     known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "maxLength", "patternProperties"}
     assert rule.keys() <= known, rule.keys() - known
     if "$ref" in rule:
@@ -67,6 +74,8 @@ def invalid(value: Any, rule: dict[str, Any], whole: dict[str, Any], path: str =
 def _table(value: dict[str, Any], rule: dict[str, Any], whole: dict[str, Any], path: str) -> Iterator[str]:
     fields = rule.get("properties", {})
     yield from (f"{path}.{key}" for key in rule.get("required", []) if key not in value)
+    if len(value) < rule.get("minProperties", 0):
+        yield path
     for key, each in value.items():
         if key in fields:
             yield from invalid(each, fields[key], whole, f"{path}.{key}")
@@ -84,7 +93,7 @@ def demo() -> dict[str, Any]:
 
 
 def test_the_demo_line_fits_the_schema() -> None:
-    assert invalid(demo(), schema(REAL), schema(REAL)) == []
+    assert invalid(demo(), schema(REAL, KINDS), schema(REAL, KINDS)) == []
 
 
 @pytest.mark.parametrize(
@@ -101,15 +110,15 @@ def test_the_demo_line_fits_the_schema() -> None:
             ".line.station.source.host",
         ),
         (HEAD + '[[connection]]\nname = "b"\nprotocol = "cfx-amqp"\nport = 0\nhost = "h"', ".connection.port"),
-        (HEAD + "[[sink]]", ".sink"),
+        (HEAD + '[[sink]]\nname = "a"\nkind = "postgres"', ".sink.url"),
     ],
 )
 def test_the_schema_refuses_what_loading_refuses(text: str, where: str) -> None:
-    assert invalid(tomllib.loads(text), schema(REAL), schema(REAL)) == [where]
+    assert invalid(tomllib.loads(text), schema(REAL, KINDS), schema(REAL, KINDS)) == [where]
 
 
 def test_every_setting_is_described() -> None:
-    document = schema(REAL)
+    document = schema(REAL, KINDS)
     tables = {"": document, **document["$defs"]}
     bare = [
         f"{table}.{key}"
@@ -123,7 +132,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_every_table_and_setting_is_in_the_reference() -> None:
-    text = reference(REAL)
+    text = reference(REAL, KINDS)
     for name, field in Config.model_fields.items():
         assert f"[{name}]" in text, name
         for key in getattr(field.annotation, "model_fields", {}):
@@ -136,11 +145,34 @@ def test_the_demo_line() -> None:
     resolved = resolve(load(ROOT / "config/lineside.toml", REAL))
     assert resolved.config.gateway.name == "demo"
     assert resolved.config.journal.path == ROOT / "data/demo.db"
-    assert list(resolved.connections) == ["plant-broker", "p2p"]
-    assert {station.id: station.routes for station in resolved.stations} == {
-        "L1.pnp1": (RoutePlan("plant-broker", ("SMTPlus.Model_21232.SN23123",)),),
-        "L1.pnp2": (RoutePlan("p2p", ("SMTPlus.Model_21232.SN23124",)),),
+    handles = {
+        station.id: (station.routes[0].connection, *station.routes[0].handles)
+        for station in resolved.stations
+        if station.bound is None
     }
+    assert handles == {
+        "L1.printer": ("p2p", "Example.Printer.SN1001"),
+        "L1.spi": ("plant-broker", "Example.Spi.SN2001"),
+        "L1.pnp1": ("p2p", "Example.Placer.SN3001"),
+        "L1.pnp2": ("plant-broker", "Example.Placer.SN3002"),
+        "L1.review": ("p2p", "Example.Review.SN4001"),
+    }
+    protocols = {
+        station.id: getattr(resolved.connections[station.routes[0].connection], "protocol", None)
+        for station in resolved.stations
+        if station.bound is not None
+    }
+    assert protocols == {
+        "L1.loader": "hermes-vertical",
+        "L1.scan": "serial-text",
+        "L1.reflow": "modbus-tcp",
+        "L1.aoi": "opcua",
+        "L1.selective": "modbus-rtu",
+        "xray": "files",
+        "probe1": "files",
+        "probe2": "serial-text",
+    }
+    assert set(protocols.values()) | {"cfx-mqtt", "cfx-amqp"} >= REAL.keys() - OTHER_WAYS, "each kind of protocol once"
     assert warnings(resolved) == []
 
 
@@ -150,12 +182,12 @@ def test_examples_in_the_page_load(tmp_path: Path) -> None:
     for example in examples:
         path = tmp_path / "lineside.toml"
         path.write_text(example, encoding="utf-8")
-        assert resolve(load(path, REAL)).stations
+        assert resolve(load(path, REAL, sinks=KINDS)).stations
 
 
 def test_defaults_in_the_schema_are_those_of_the_models(tmp_path: Path) -> None:
     """Written into a file, they change nothing."""
-    document = schema(REAL)
+    document = schema(REAL, KINDS)
     tables = {}
     for key in ("gateway", "journal", "http", "limits", "timing"):
         fields = document["$defs"][document["properties"][key]["$ref"].removeprefix("#/$defs/")]["properties"]
@@ -167,9 +199,9 @@ def test_defaults_in_the_schema_are_those_of_the_models(tmp_path: Path) -> None:
     )
     path = tmp_path / "lineside.toml"
     path.write_text(HEAD, encoding="utf-8")
-    before = load(path, REAL)
+    before = load(path, REAL, sinks=KINDS)
     path.write_text(text, encoding="utf-8")
-    assert load(path, REAL) == before
+    assert load(path, REAL, sinks=KINDS) == before
     assert text.count("\n") > 20
 
 

@@ -14,13 +14,13 @@ from gateway.transport.modbus import bus as client
 from gateway.transport.modbus_wire import Serial, Tcp
 from simulators.display import Display
 from simulators.faces.modbus import Listen
+from simulators.pace import Pace
 from simulators.panel_flow import FlowModel, PanelFlow, What
-from simulators.play import Pace
 from simulators.register_machine import RegisterMachine, run_machines
 from tests.build import until
 from tests.unit.simulators.modbus_peers import at_port, connected, rtu, tcp
 from tests.unit.simulators.register_profiles import oven, two_lanes
-from tests.unit.simulators.test_play import NOON, FakeClock
+from tests.unit.simulators.test_pace import NOON, FakeClock
 
 QUIET = FlowModel(noise=0.0, fault=0.0, misread=0.0)
 COUNTERS, BOTH = "01 04 0084 0004", "01 04 08"  # units.in and units.out of the oven, two registers each

@@ -1,15 +1,13 @@
-"""Playing a life in real time: virtual seconds become the wall clock of now, at a chosen speed."""
+"""The pace of a simulation: virtual seconds become the wall clock of now, at a chosen speed."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from gateway.core import times
 from gateway.core.times import Micros
-from simulators.step import Body, Step, render
 
 
 class Clock(Protocol):
@@ -76,14 +74,3 @@ class Pace:
         drift = self._clock.wall() - self._origin - elapsed
         if abs(drift) > self._tolerance * 1_000_000:
             self._origin += drift
-
-
-Publish = Callable[[Step, Body, Micros], Awaitable[None]]
-"""Takes a step, its body with the times written out, and its instant. May wait: the life waits with it."""
-
-
-async def play(steps: Iterable[Step], pace: Pace, publish: Publish) -> None:
-    """Publishes each step when it is due, until the steps end or this is cancelled."""
-    for step in steps:
-        await pace.reach(step.at)
-        await publish(step, render(step.body, pace.instant, pace.speed), pace.instant(step.at))
