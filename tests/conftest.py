@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
 
-pytest_plugins = ["tests.servers.mosquitto", "tests.servers.opcua", "tests.servers.rabbitmq"]
+pytest_plugins = ["tests.servers.mosquitto", "tests.servers.opcua", "tests.servers.postgres", "tests.servers.rabbitmq"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

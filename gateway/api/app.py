@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,10 +13,11 @@ from starlette.responses import Response
 
 from gateway.api import cursor, document
 from gateway.api.access import Access, Gate
-from gateway.api.context import Context
+from gateway.api.context import Context, HttpSettings
 from gateway.api.document import Documentation
 from gateway.api.events import Events
 from gateway.api.health import Health
+from gateway.api.log import EventLog
 from gateway.api.outlet import Readers
 from gateway.api.problems import Kind, Problem
 from gateway.api.query import Query
@@ -27,40 +28,62 @@ from gateway.api.scopes import SCOPES
 from gateway.api.session import Sessions
 from gateway.api.stations import Stations
 from gateway.core.errors import CursorGone, JournalError
+from gateway.core.telemetry import Telemetry
 
 
 def create_app(context: Context) -> FastAPI:
     """The HTTP API of one gateway; `gateway.api.server` runs it. Raises ConfigError when the token file cannot be used."""
     access = Access(context.http)
     readers = Readers(context.http.readers)
-    documentation = Documentation(version=context.version)
     routes = (
-        *Events(context, readers).routes(),
+        *Events(context.log, readers, keepalive_s=context.http.keepalive_s).routes(),
         *Stations(context).routes(),
         *Samples(context).routes(),
         *Records(context).routes(),
-        *Sessions(context, access).routes(),
+        *Sessions(context.http, access).routes(),
         *Health(context, access, readers).routes(),
-        *documentation.routes(),
     )
-    documentation.document = document.describe(routes, version=context.version)
+    return assemble(
+        routes,
+        access,
+        readers,
+        log=context.log,
+        http=context.http,
+        telemetry=context.telemetry,
+        version=context.version,
+    )
+
+
+def assemble(
+    routes: Sequence[Route],
+    access: Access,
+    readers: Readers,
+    *,
+    log: EventLog,
+    http: HttpSettings,
+    telemetry: Telemetry,
+    version: str,
+) -> FastAPI:
+    """An application of these routes, with their documents, behind the same checks, on whatever log."""
+    documentation = Documentation(version=version)
+    routes = (*routes, *documentation.routes())
+    documentation.document = document.describe(routes, version=version)
     app = FastAPI(
         title="Lineside",
-        version=context.version,
+        version=version,
         openapi_url=None,  # FastAPI's pages load from elsewhere, and its document does not know our parameters
         redirect_slashes=False,
-        middleware=[Middleware(Gate, settings=context.http)],
+        middleware=[Middleware(Gate, settings=http)],
         exception_handlers={
             Problem: _problem,
             HTTPException: _http_error,
             JournalError: _journal_error,
-            CursorGone: _cursor_gone(context),
+            CursorGone: _cursor_gone(log),
             Exception: _internal_error,
         },
     )
     app.openapi = lambda: documentation.document  # type: ignore[method-assign]
-    app.state.context = context
-    app.state.readers = readers
+    app.state.http, app.state.readers, app.state.telemetry = http, readers, telemetry  # for gateway.api.server
     for route in routes:
         app.add_api_route(
             route.path, _behind(route, access), methods=[route.method], include_in_schema=False, name=route.summary
@@ -106,18 +129,17 @@ async def _journal_error(_: Request, error: Exception) -> Response:
     return Problem(Kind.JOURNAL_UNAVAILABLE, str(error), headers={"Retry-After": "5"}).response()
 
 
-def _cursor_gone(context: Context) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+def _cursor_gone(log: EventLog) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
     async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, CursorGone)
-        journal = context.reader.journal
         try:
-            oldest, head = await context.reader.bounds()
+            oldest, head = await log.bounds()
         except JournalError as unreadable:
             return await _journal_error(request, unreadable)
         more = {
             "reason": error.reason,
-            "oldest": cursor.write(journal, oldest - 1),
-            "head": cursor.write(journal, head),
+            "oldest": cursor.write(log.id, oldest - 1),
+            "head": cursor.write(log.id, head),
         }
         return Problem(Kind.CURSOR_GONE, str(error), more=more).response()
 

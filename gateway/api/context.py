@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from gateway.api.log import EventLog, JournalLog
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
 from gateway.ingest.ingest import Ingest
@@ -33,6 +35,19 @@ class HttpSettings:
     """How long a browser's session lasts."""
 
 
+class Outlet(Protocol):
+    """A sink as `/readyz` shows it, like a connection: state `down`, `connected` or `proven`, why it is down, and whether
+    it was tried."""
+
+    name: str
+    since: Micros | None
+    tried: bool
+    reason: str
+
+    @property
+    def state(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """`retry` puts a quarantined message through ingest again and tells whether it was understood this time; it raises
@@ -47,4 +62,10 @@ class Context:
     supervisor: Supervisor
     telemetry: Telemetry
     retry: Callable[[int], Awaitable[bool]] | None = None
+    sinks: list[Outlet] = field(default_factory=list)
     extra_components: dict[str, Callable[[], tuple[bool, str, Micros | None]]] = field(default_factory=dict)
+
+    @property
+    def log(self) -> EventLog:
+        """What `/events` reads."""
+        return JournalLog(self.reader, self.ingest.tail)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api import cursor, export
-from gateway.api.context import Context
 from gateway.api.cursor import FROM_OLDEST, Cursor
 from gateway.api.export import Export
 from gateway.api.live import EventStream
+from gateway.api.log import EventLog
 from gateway.api.outlet import Download, Json, Readers
 from gateway.api.problems import Fault, Kind, Problem, missing
 from gateway.api.query import AFTER, BODY, FILTER, LIMITED, Parameter, Query
@@ -28,13 +27,12 @@ LAST_EVENT_ID = Parameter(
 
 
 class Events:
-    """The endpoints, over one journal."""
+    """The endpoints, over one log. keepalive_s: longest time without an `id:` on a stream."""
 
-    def __init__(self, context: Context, readers: Readers) -> None:
-        self._context = context
-        self._reader = context.reader
-        self._journal = context.reader.journal
+    def __init__(self, log: EventLog, readers: Readers, *, keepalive_s: float) -> None:
+        self._log = log
         self._readers = readers
+        self._keepalive_s = keepalive_s
 
     def routes(self) -> tuple[Route, ...]:
         page = (AFTER, LIMITED, *FILTER, BODY)
@@ -86,27 +84,26 @@ class Events:
         after, limit = query.after() or FROM_OLDEST, query.limit()
         wanted, body = query.filter(), query.with_body()
         query.check()
-        position, exact = after.within(self._journal), after.journal is not None
+        position, exact = after.within(self._log.id), after.journal is not None
         if accepts(request, export.MEDIA_TYPE):
             most = None if query.one("limit") is None else limit
             return await self._export(position, exact, wanted, body, most)
-
-        def work(connection: Connection) -> bytes:
-            found = self._reader.page(connection, position, limit, wanted, exact=exact)
-            return b'{"events":[%b],"next":"%b","more":%b,"head":"%b"}' % (
-                b",".join([encode(placed.event, placed.place, body=body) for placed in found.events]),
+        found = await self._log.page(position, limit, wanted, exact=exact, body=body)
+        return Json(
+            b'{"events":[%b],"next":"%b","more":%b,"head":"%b"}'
+            % (
+                b",".join([line.json for line in found.lines]),
                 self._cursor(found.next),
                 b"true" if found.more else b"false",
                 self._cursor(found.head),
             )
-
-        return Json(await self._reader.run(work))
+        )
 
     async def _export(self, position: int, exact: bool, wanted: Filter, body: bool, limit: int | None) -> Response:
-        oldest, head = await self._reader.bounds()
+        oldest, head = await self._log.bounds()
         check_position(position, oldest, head, exact=exact)
         return Export(
-            self._reader,
+            self._log,
             self._readers,
             after=position,
             head=head,
@@ -123,9 +120,8 @@ class Events:
             start = _last_event_id(last, query)
         wanted, body = query.filter(), query.with_body()
         query.check()
-        context = self._context
         stream = EventStream(
-            context, self._readers, start=start, wanted=wanted, body=body, keepalive_s=context.http.keepalive_s
+            self._log, self._readers, start=start, wanted=wanted, body=body, keepalive_s=self._keepalive_s
         )
         await stream.prepare()
         return stream
@@ -146,13 +142,13 @@ class Events:
         id_ = ids.guid(text)
         if id_ is None:
             raise Problem(Kind.BAD_PARAMETER, "not understood: id", errors=[Fault("id", f"{text[:100]!r} is no UUID")])
-        found = await self._reader.event(id_)
+        found = await self._log.event(id_)
         if found is None:
             raise missing(f"event {id_}; it was never here, or retention removed it")
         return found
 
     def _cursor(self, position: int) -> bytes:
-        return cursor.write(self._journal, position).encode()
+        return cursor.write(self._log.id, position).encode()
 
 
 def _last_event_id(text: str, query: Query) -> Cursor | None:

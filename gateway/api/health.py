@@ -79,6 +79,10 @@ class Health:
             since = context.started if link.since is None else link.since
             reason = link.reason if link.tried else "not tried yet"
             found.append(_component(link.name, "connection", link.tried, link.state, since, reason))
+        for sink in context.sinks:
+            since = context.started if sink.since is None else sink.since
+            reason = sink.reason if sink.tried else "not tried yet"
+            found.append(_component(sink.name, "sink", sink.tried, sink.state, since, reason))
         tokens = self._access.tokens
         if tokens is not None:
             state = "refused" if tokens.problem else "read"

@@ -13,20 +13,18 @@ from bisect import bisect_right
 from itertools import accumulate
 
 import msgspec
-from sqlalchemy import Connection
 from starlette.types import Send
 
 from gateway.api import cursor
-from gateway.api.context import Context
 from gateway.api.cursor import Cursor
+from gateway.api.log import EventLog, Line
 from gateway.api.outlet import PIECE, Readers, Stream, send_pieces
 from gateway.core.errors import CursorGone, JournalError
-from gateway.core.event import encode
 from gateway.journal.filter import Filter
-from gateway.journal.reader import Placed, Reader, check_position
+from gateway.journal.reader import check_position
 from gateway.journal.tail import Chunk, Entry
 
-log = logging.getLogger("lineside.api")
+logger = logging.getLogger("lineside.api")
 
 _RETRY_MS = 1000
 """What browsers wait before they come back."""
@@ -55,12 +53,10 @@ class Block(msgspec.Struct, frozen=True, gc=False):
         return memoryview(self.data)[start : self.ends[stop - 1]], self.first + stop - 1
 
 
-def sse(placed: Placed, *, body: bool) -> bytes:
-    """One event as it stands in the stream. The JSON has no line break, so it is one `data:` line."""
-    place = placed.place
-    return b"id: %s:%d\ndata: %b\n\n" % (
-        place.journal.encode(), placed.event.seq, encode(placed.event, place, body=body),
-    )  # fmt: skip
+def sse(log: str, line: Line) -> bytes:
+    """One event as it stands in the stream of the log with this id. The JSON has no line break, so it is one `data:`
+    line."""
+    return b"id: %b:%d\ndata: %b\n\n" % (log.encode(), line.position, line.json)
 
 
 class EventStream(Stream):
@@ -74,7 +70,7 @@ class EventStream(Stream):
 
     def __init__(
         self,
-        context: Context,
+        log: EventLog,
         readers: Readers,
         *,
         start: Cursor | None,
@@ -83,9 +79,8 @@ class EventStream(Stream):
         keepalive_s: float,
     ) -> None:
         super().__init__(readers, headers={"x-accel-buffering": "no"})
-        self._reader: Reader = context.reader
-        self._tail = context.ingest.tail
-        self._journal = context.reader.journal
+        self._log = log
+        self._tail = log.tail
         self._start = start
         self._wanted = wanted
         self._everything = wanted.everything
@@ -104,13 +99,13 @@ class EventStream(Stream):
             self._position = self._tail.head
             self._add(self._id_only())
             return
-        oldest, head = await self._reader.bounds()
+        oldest, head = await self._log.bounds()
         if start.journal is None:
             self._position = oldest - 1
             self._add(self._id_only())
             return
         try:
-            self._position = start.within(self._journal)
+            self._position = start.within(self._log.id)
             check_position(self._position, oldest, head, exact=True)
         except CursorGone as gone:
             self._add(self._gap(str(start), gone.reason, oldest))
@@ -141,7 +136,7 @@ class EventStream(Stream):
             try:
                 await self._collect()
             except JournalError as error:
-                log.warning("a stream ends: %s", error)
+                logger.warning("a stream ends: %s", error)
                 return
 
     def _gap(self, asked: str, reason: str, oldest: int) -> bytes:
@@ -152,7 +147,7 @@ class EventStream(Stream):
         return b"event: gap\nid: %b\ndata: %b\n\n" % (to.encode(), body)
 
     def _cursor(self) -> str:
-        return cursor.write(self._journal, self._position)
+        return cursor.write(self._log.id, self._position)
 
     def _id_only(self) -> bytes:
         return b"id: %b\n\n" % self._cursor().encode()
@@ -200,7 +195,9 @@ class EventStream(Stream):
         if isinstance(block, Block):
             return block.from_(seq - 1, 0)[0]
         frame = chunk.shared.get(f"{self._share} {seq}")
-        return frame if isinstance(frame, bytes) else sse(Placed(entry.event, self._tail.place), body=self._body)
+        if isinstance(frame, bytes):
+            return frame
+        return sse(self._log.id, Line(seq, self._log.line(entry.event, body=self._body)))
 
     def _wanted_of(self, chunk: Chunk) -> None:
         for entry in chunk.matching(self._wanted, self._position):
@@ -216,16 +213,11 @@ class EventStream(Stream):
 
     async def _stored(self) -> None:
         """The next page of the journal; its events go out before another one is read."""
-        after, wanted, body = self._position, self._wanted, self._body
-
-        def work(connection: Connection) -> tuple[bytes, int]:
-            page = self._reader.page(connection, after, _PAGE, wanted, exact=True)
-            return b"".join([sse(placed, body=body) for placed in page.events]), page.next
-
         try:
-            data, self._position = await self._reader.run(work)
+            page = await self._log.page(self._position, _PAGE, self._wanted, exact=True, body=self._body)
+            data, self._position = b"".join([sse(self._log.id, line) for line in page.lines]), page.next
         except CursorGone as gone:  # retention overtook this reader
-            oldest, _ = await self._reader.bounds()
+            oldest, _ = await self._log.bounds()
             data = self._gap(self._cursor(), gone.reason, oldest)
         if data:
             self._add(data)

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.api.context import Context
+from gateway.api.context import HttpSettings
 from gateway.api.outlet import PIECE, Readers
 from gateway.api.problems import MEDIA_TYPE, Kind, Problem
 from gateway.core.errors import ConfigError
@@ -38,12 +38,12 @@ async def serve(app: FastAPI, host: str, port: int, *, ready: Callable[[int], No
     ready: called with the port once it is listening (`port` 0: any free one). Raises ConfigError when the address cannot
     be listened on.
     """
-    context: Context = app.state.context
+    settings: HttpSettings = app.state.http
     readers: Readers = app.state.readers
-    listener = _listen(host, port, context.http.write_timeout_s)
+    listener = _listen(host, port, settings.write_timeout_s)
     config = uvicorn.Config(
         app,
-        http=_protocol(context.http.write_timeout_s, context.telemetry),
+        http=_protocol(settings.write_timeout_s, app.state.telemetry),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from gateway.api import answers
 from gateway.api.access import COOKIE, Access
-from gateway.api.context import Context
+from gateway.api.context import HttpSettings
 from gateway.api.problems import Kind
 from gateway.api.query import Query
 from gateway.api.route import Route, json, read_body
@@ -19,8 +19,8 @@ from gateway.core.times import rfc3339
 class Sessions:
     """The endpoints. A session lives in this process's memory: after a restart the page asks for the token again."""
 
-    def __init__(self, context: Context, access: Access) -> None:
-        self._settings = context.http
+    def __init__(self, settings: HttpSettings, access: Access) -> None:
+        self._settings = settings
         self._access = access
 
     def routes(self) -> tuple[Route, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -39,10 +40,12 @@ S = TypeVar("S", bound=LooseStation)
 Protocols = Mapping[str, type[BaseModel]]
 """The settings model of a `[[connection]]` by the name of its protocol. Each has the fields `protocol` and `name`."""
 
-LATER = {
-    "sink": "sinks are not available in this version",
-}
-"""Keys of the design that this version does not know yet: said so, instead of asking whether it is a misspelling."""
+Kinds = Mapping[str, type[BaseModel]]
+"""The settings model of a `[[sink]]` by its kind. Each has the fields `kind` and `name`."""
+
+LATER_KINDS = ("cfx-amqp", "file", "mqtt", "nats", "webhook")
+"""Kinds of sinks of the design that this version does not have yet: said so, instead of asking whether it is a
+misspelling."""
 
 IN_PLACE = "in-place"  # stands for the name until the plan gives one
 
@@ -53,7 +56,12 @@ def claim_keys(settings: type[BaseModel] | None) -> frozenset[str]:
 
 
 def load(
-    path: Path, protocols: Protocols, *, folder: Path | None = None, profile_folders: Sequence[Path] | None = None
+    path: Path,
+    protocols: Protocols,
+    *,
+    sinks: Kinds = MappingProxyType({}),
+    folder: Path | None = None,
+    profile_folders: Sequence[Path] | None = None,
 ) -> Config:
     """Read and check a configuration file.
 
@@ -62,11 +70,11 @@ def load(
     Raises ConfigError with one line per problem, `FILE:LINE: KEY: what is wrong; allowed: ...`, in the order of the file.
     """
     base = folder or path.absolute().parent
-    return _Reading(Document.read(path), protocols, base, profile_folders or profiles.folders(base)).config()
+    return _Reading(Document.read(path), protocols, sinks, base, profile_folders or profiles.folders(base)).config()
 
 
 def check_secrets(path: Path, config: Config) -> None:
-    """Look up every secret that connections name. Raises ConfigError with all that cannot be found."""
+    """Look up every secret that connections and sinks name. Raises ConfigError with all that cannot be found."""
     problems = Problems(Document.read(path))
     for place, secret in _secrets(config, ()):
         try:
@@ -101,19 +109,21 @@ _TABLES: Mapping[str, type[Table]] = {
 class _Reading:
     """Reads piece by piece, so that a mistake in one table hides none in another."""
 
-    def __init__(self, document: Document, protocols: Protocols, folder: Path, profile_folders: Sequence[Path]) -> None:
+    def __init__(
+        self, document: Document, protocols: Protocols, sinks: Kinds, folder: Path, profile_folders: Sequence[Path]
+    ) -> None:
         self._document = document
         self._data = document.data
-        self._problems = Problems(document, later=LATER)
+        self._problems = Problems(document)
         self._protocols = protocols
+        self._sinks = sinks
         self._folder = folder
         self._profiles = profile_folders
 
     def config(self) -> Config:
         problems, data = self._problems, self._data
         for key in data.keys() - fields(Config).keys():
-            hint = f"unknown key{suggestion(key, fields(Config))}{allowed(fields(Config))}"
-            problems.add((key,), LATER.get(key) or hint)
+            problems.add((key,), f"unknown key{suggestion(key, fields(Config))}{allowed(fields(Config))}")
         http = self._table(Http, "http")
         tables = {
             key: self._table(model, key)
@@ -140,6 +150,7 @@ class _Reading:
         loose = [
             self._station(LooseStation, table, path, None, placed) for path, table in self._tables(data, "station", ())
         ]
+        sinks = [self._sink(table, path) for path, table in self._tables(data, "sink", ())]
         for path, message in rules.all_of(data, connections, placed, http, self._document.line):
             problems.add(path, message)
         problems.raise_any()
@@ -150,6 +161,7 @@ class _Reading:
                 "connection": tuple(settings for _, settings in connections),
                 "line": tuple(lines),
                 "station": tuple(filter(None, loose)),
+                "sink": tuple(filter(None, sinks)),
             }
         )
 
@@ -170,10 +182,28 @@ class _Reading:
             else:
                 self._problems.add((*path, key, index), "must be a table")
 
-    def _connection(self, table: dict[str, Any], path: KeyPath) -> BaseModel | None:
+    def _sink(self, table: dict[str, Any], path: KeyPath) -> BaseModel | None:
+        self._name(table, path)
+        kind = table.get("kind")
+        if kind is None:
+            self._problems.add(path, f"is missing{allowed(self._sinks)}", missing="kind")
+        elif not isinstance(kind, str):
+            self._problems.add((*path, "kind"), "must be text in quotes")
+        elif kind in LATER_KINDS:
+            self._problems.add((*path, "kind"), f"{kind!r} is not in this version{allowed(self._sinks)}")
+        elif kind not in self._sinks:
+            self._problems.add((*path, "kind"), unknown(kind, "kind of sink", self._sinks))
+        else:
+            return self._problems.read(self._sinks[kind], table, path, self._folder)
+        return None
+
+    def _name(self, table: dict[str, Any], path: KeyPath) -> None:
         name = table.get("name")
         if isinstance(name, str) and not rules.is_name(name):
             self._problems.add((*path, "name"), f"is no name; allowed: {NAME}")
+
+    def _connection(self, table: dict[str, Any], path: KeyPath) -> BaseModel | None:
+        self._name(table, path)
         model = self._model(table, path)
         return self._problems.read(model, table, path, self._folder) if model else None
 

@@ -356,3 +356,6 @@ class Config(Table):
     )
     line: tuple[Line, ...] = Field(default=(), description="The lines.")
     station: tuple[LooseStation, ...] = Field(default=(), description="Stations that belong to no line.")
+    sink: tuple[Annotated[InstanceOf[BaseModel], WithJsonSchema({})], ...] = Field(
+        default=(), description="Where the journal is sent to."
+    )

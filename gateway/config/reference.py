@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.config.load import Protocols, claim_keys
+from gateway.config.load import Kinds, Protocols, claim_keys
 from gateway.config.models import Claim, Config, Line, LooseStation, Named, Station
 from gateway.core.reference import Json, plain, resolved, section, used
 
@@ -18,9 +19,18 @@ PAGE = Path("docs/configuration.md")
 MARK = "<!-- From here on made from the settings models by `lineside schema --write .`; do not edit. -->"
 
 
-def schema(protocols: Protocols) -> Json:
+def schema(protocols: Protocols, sinks: Kinds = MappingProxyType({})) -> Json:
     """JSON Schema (draft 2020-12) of a configuration file."""
-    models: list[type[BaseModel]] = [Config, Named, Claim, Line, LooseStation, Station, *protocols.values()]
+    models: list[type[BaseModel]] = [
+        Config,
+        Named,
+        Claim,
+        Line,
+        LooseStation,
+        Station,
+        *protocols.values(),
+        *sinks.values(),
+    ]
     refs, document = models_json_schema([(model, "validation") for model in models], ref_template="#/$defs/{model}")
     definitions: Json = document["$defs"]
 
@@ -47,6 +57,7 @@ def schema(protocols: Protocols) -> Json:
         definition(station)["properties"]["source"] = {"description": field["description"], **one_or_more}
     root = definition(Config)
     root["properties"]["connection"]["items"] = {"anyOf": [ref(model) for model in protocols.values()]}
+    root["properties"]["sink"]["items"] = {"anyOf": [ref(model) for model in sinks.values()]}
     names = sorted(used(root, definitions, set()))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -56,9 +67,9 @@ def schema(protocols: Protocols) -> Json:
     }
 
 
-def reference(protocols: Protocols) -> str:
+def reference(protocols: Protocols, sinks: Kinds = MappingProxyType({})) -> str:
     """Markdown: a table of settings for each table of the file."""
-    whole = schema(protocols)
+    whole = schema(protocols, sinks)
     definitions = whole["$defs"]
     parts: list[str] = []
     for key in ("gateway", "journal", "http", "auth", "limits", "timing"):
@@ -74,10 +85,12 @@ def reference(protocols: Protocols) -> str:
     for title, model in (("`[[line]]`", Line), ("`[[line.station]]`", Station), ("`[[station]]`", LooseStation)):
         parts += section(title, title, definitions[model.__name__], definitions)
     parts += section("`source`", "source", definitions[Named.__name__], definitions)
+    for kind, sink in sorted(sinks.items()):
+        parts += section(f'`[[sink]]` with `kind = "{kind}"`', kind, definitions[sink.__name__], definitions)
     return "\n".join(parts).rstrip() + "\n"
 
 
-def generated(root: Path, protocols: Protocols) -> dict[Path, str]:
+def generated(root: Path, protocols: Protocols, sinks: Kinds = MappingProxyType({})) -> dict[Path, str]:
     """Content of the generated files of the repository at `root`, by their paths in it.
 
     The page keeps what a person wrote above the mark. Raises OSError or ValueError when the page is not there or has
@@ -87,6 +100,6 @@ def generated(root: Path, protocols: Protocols) -> dict[Path, str]:
     if not mark:
         raise ValueError(f"{PAGE} lacks the line {MARK}")
     return {
-        SCHEMA: json.dumps(schema(protocols), indent=2, sort_keys=True, ensure_ascii=False) + "\n",
-        PAGE: f"{head}{MARK}\n\n{reference(protocols)}",
+        SCHEMA: json.dumps(schema(protocols, sinks), indent=2, sort_keys=True, ensure_ascii=False) + "\n",
+        PAGE: f"{head}{MARK}\n\n{reference(protocols, sinks)}",
     }

@@ -63,7 +63,7 @@ def names(data: dict[str, Any], placed: Sequence[Placed], line_of: LineOf) -> Fo
     """No two of a kind. A line and a station without line share one namespace: both begin a station's id."""
     tops = list(_named(data, "line")) + [((*each.path, "name"), each.name) for each in placed if each.line is None]
     inner = [((*each.path, "name"), each.id) for each in placed if each.line is not None]
-    for group in (list(_named(data, "connection")), tops, inner):
+    for group in (list(_named(data, "connection")), list(_named(data, "sink")), tops, inner):
         first: dict[str, KeyPath] = {}
         for path, name in group:
             if name in first:

@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / ".ci/system-packages"
 REAL = ("sh", "cat", "chmod", "grep", "ls", "mv", "rm", "sed")
-SERVERS = ("mosquitto", "mosquitto_pub", "rabbitmq-server", "strace", "socat", "node", "npm", "mbpoll")
+SERVERS = ("mosquitto", "mosquitto_pub", "rabbitmq-server", "postgres", "strace", "socat", "node", "npm", "mbpoll")
 HEADER = "include/modbus/modbus.h"
 
 PYTHON = """
@@ -151,8 +151,8 @@ def test_missing_servers_are_no_failure_for_a_plain_user(machine: Machine) -> No
     done = machine.run("servers")
     assert done.returncode == 0
     assert (
-        "install with: sudo apt-get install --no-install-recommends mosquitto-clients rabbitmq-server strace socat nodejs npm mbpoll "
-        "libmodbus-dev\n"
+        "install with: sudo apt-get install --no-install-recommends mosquitto-clients rabbitmq-server postgresql strace socat "
+        "nodejs npm mbpoll libmodbus-dev\n"
     ) in done.stderr
     assert "will be skipped" in done.stderr
 
@@ -181,12 +181,24 @@ def test_servers_in_sbin_are_found_by_a_plain_user(machine: Machine) -> None:
 ROOT_ENV = {"USER_ID": "0", "CI": "true", "DELIVERS": " ".join([*(f"sbin/{name}" for name in SERVERS), HEADER])}
 
 
+def test_postgresql_is_found_in_debians_folder(machine: Machine) -> None:
+    for name in SERVERS:
+        machine.command(name)
+    machine.file(f"usr/{HEADER}")
+    (machine.bin / "postgres").unlink()
+    folder = machine.root / "usr/lib/postgresql/15/bin"
+    folder.mkdir(parents=True)
+    assert "PostgreSQL's server" in machine.run("servers").stderr
+    (folder / "postgres").touch()
+    assert machine.run("servers", env={"CI": "true"}).stderr == ""
+
+
 def test_root_installs_and_no_service_starts(machine: Machine) -> None:
     done = machine.run("servers", env=ROOT_ENV)
     assert done.returncode == 0
     assert (
-        "running: apt-get install --no-install-recommends mosquitto mosquitto-clients rabbitmq-server strace socat nodejs npm mbpoll "
-        "libmodbus-dev\n"
+        "running: apt-get install --no-install-recommends mosquitto mosquitto-clients rabbitmq-server postgresql strace socat nodejs "
+        "npm mbpoll libmodbus-dev\n"
     ) in done.stderr
     assert [call.split()[-1] for call in machine.apt_calls()] == ["update", "libmodbus-dev"]
     held = (machine.root / "policy-while-installing").read_text(encoding="utf-8")
@@ -230,7 +242,9 @@ def test_new_services_are_disabled_and_only_those(machine: Machine) -> None:
     machine.command("systemctl", 'echo "$*" >> "$LINESIDE_ROOT/systemctl"')
     assert machine.run("servers", env=ROOT_ENV).returncode == 0
     calls = (machine.root / "systemctl").read_text(encoding="utf-8").splitlines()
-    assert calls == [f"disable {unit}" for unit in ("rabbitmq-server.service", "epmd.service", "epmd.socket")]
+    assert calls == [
+        f"disable {unit}" for unit in ("rabbitmq-server.service", "epmd.service", "epmd.socket", "postgresql.service")
+    ]
 
 
 def test_what_apt_did_not_bring_fails_under_ci(machine: Machine) -> None:

@@ -183,7 +183,7 @@ source = [{ connection = "broker", handle = "" }, 5] #<#<
         "limits.queue_frames: must be a whole number",
         "limits.queue_bytes: is no amount of bytes",
         "timing.tick_s: is out of range",
-        "sink: sinks are not available in this version",
+        "sink[0].kind: is missing",
         "connection[broker].protocol: 'cfx-mqt' is no protocol of this version, did you mean 'cfx-mqtt'?",
         "connection[broker].host: is missing",
         "connection[broker].topics: is missing",
