@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from starlette.requests import Request
@@ -90,7 +90,13 @@ def _static(name: str, media_type: str) -> Response:
 
 def describe(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
     """OpenAPI 3.1 of these routes."""
-    types = {type_ for route in routes for type_ in (*route.answers.values(), route.body) if isinstance(type_, type)}
+    types = {
+        type_
+        for route in routes
+        for one in (*route.answers.values(), route.body)
+        for type_ in get_args(one) or (one,)
+        if isinstance(type_, type)
+    }
     types |= {ProblemDocument, Document}
     _, schemas = msgspec.json.schema_components(sorted(types, key=lambda type_: type_.__name__), ref_template=_REF)
     schemas["Event"] = schemas.pop(Document.__name__)
@@ -163,5 +169,8 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _schema(type_: type | str) -> dict[str, Any]:
+def _schema(type_: Any) -> dict[str, Any]:
+    """Of a type, of one of several (`A | B`), or of what is known by this name."""
+    if several := get_args(type_):
+        return {"anyOf": [_schema(one) for one in several]}
     return {"$ref": _REF.format(name=type_ if isinstance(type_, str) else type_.__name__)}

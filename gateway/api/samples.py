@@ -1,13 +1,13 @@
-"""`/samples` and `/stations/{id}/signals`: what a machine measured, as it was stored, and the newest of each signal."""
+"""`/samples` and `/stations/{id}/signals`: what a machine measured, and the newest of each signal."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api import answers, cursor
+from gateway.api import answers, cursor, resolution, sample_buckets
 from gateway.api.context import Context
-from gateway.api.cursor import FROM_OLDEST
+from gateway.api.cursor import FROM_OLDEST, Cursor
 from gateway.api.outlet import Bytes
 from gateway.api.problems import Kind, Problem, missing
 from gateway.api.query import AFTER, FROM, TO, Parameter, Query
@@ -17,6 +17,7 @@ from gateway.api.stations import ID
 from gateway.core.errors import CursorGone
 from gateway.core.sample import Quality, Sample, SignalKey, Value, signal_key
 from gateway.core.times import rfc3339
+from gateway.journal.sample_buckets import BucketReader, TooFine, Wanted
 from gateway.journal.sample_reader import SamplePage, SampleReader, Series
 
 CSV = "text/csv"
@@ -26,6 +27,8 @@ _PARAMETERS = (
     Parameter("signal", "The signal, such as `zone.temperature[3]`, percent-encoded.", required=True),
     FROM,
     TO,
+    resolution.PARAMETER,
+    Parameter("unit", "Of a signal whose unit changed: which one; empty for values without a unit."),
     AFTER,
     Parameter(
         "limit",
@@ -41,7 +44,8 @@ class Samples:
     def __init__(self, context: Context) -> None:
         self._ingest = context.ingest
         self._journal = context.reader.journal
-        self._samples = SampleReader(context.reader)
+        self._single = SampleReader(context.reader)
+        self._buckets = BucketReader(context.reader)
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -59,10 +63,11 @@ class Samples:
                 path=f"{BASE}/samples",
                 summary="Samples of one signal as they were stored, a page in the order of arrival",
                 description="With `Accept: text/csv` the columns t, v, q as lines; texts are in quotes, an empty v is "
-                'not known, and where there is more a `Link` with `rel="next"` leads there.',
-                endpoint=self.page,
+                'not known, and where there is more a `Link` with `rel="next"` leads there. With a resolution the columns are '
+                "t, min, max, mean, last, count, samples, q, and the answer has all of the range.",
+                endpoint=self.samples,
                 parameters=_PARAMETERS,
-                answers={"application/json": answers.Samples, CSV: None},
+                answers={"application/json": answers.Samples | sample_buckets.SampleBuckets, CSV: None},
                 problems=(Kind.NOT_FOUND, Kind.CURSOR_GONE),
             ),
         )
@@ -72,35 +77,74 @@ class Samples:
         as_of = self._head()
         station = request.path_params["id"]
         newest = {(sample.signal, sample.unit): sample for sample in self._ingest.stepper.signals(station)}
-        stored = await self._samples.series(station)
+        stored = await self._single.series(station)
         if not (newest or stored or station in self._ingest.stations.by_id):
             raise missing(f"station {station!r}")
         unheard = [_unheard(series) for series in stored if (series.signal, series.unit) not in newest]
         found = [*map(_heard, newest.values()), *unheard]
         return json(answers.Signals(station=station, signals=found, as_of=as_of))
 
-    async def page(self, request: Request, query: Query) -> Response:
+    async def samples(self, request: Request, query: Query) -> Response:
         station, signal = query.needed("station"), query.needed("signal")
         start, end = query.instant("from"), query.instant("to")
+        if start is not None and end is not None and start > end:
+            query.wrong("to", "is before `from`", "a time at or after `from`")
+        step = resolution.asked(query)
+        if isinstance(step, int):
+            for name in ("after", "limit"):
+                if query.one(name) is not None:
+                    query.wrong(name, "goes with single samples only: buckets come all at once", "resolution=raw")
         after, limit = query.after() or FROM_OLDEST, query.limit(_LIMIT, _MOST)
-        if query.one("resolution") is not None:
-            query.wrong("resolution", "only samples as they were stored can be had in this version")
         query.check()
+        wanted = Wanted(start=start, end=end, step=step if isinstance(step, int) else None, unit=query.one("unit"))
+        # Who has a position was given single samples before.
+        if step != resolution.RAW and query.one("after") is None:
+            found = await self._summed(request, station, signal, wanted)
+            if found is not None:
+                return found
+        return await self._page(request, station, signal, wanted, after=after, limit=limit)
+
+    async def _summed(self, request: Request, station: str, signal: str, wanted: Wanted) -> Response | None:
+        """None: the range is so short that single samples serve."""
         as_of = self._head()
         try:
-            page = await self._samples.page(
+            found = await self._buckets.buckets(station, signal, wanted)
+        except TooFine as error:
+            raise sample_buckets.too_fine(error) from error
+        if found is None:
+            raise _never(station, signal, wanted)
+        if found.step == 0:
+            return None
+        if accepts(request, CSV):
+            return Bytes(sample_buckets.lines(found), media_type=CSV)
+        return json(sample_buckets.answer(found, station=station, signal=signal, as_of=as_of))
+
+    async def _page(
+        self,
+        request: Request,
+        station: str,
+        signal: str,
+        wanted: Wanted,
+        *,
+        after: Cursor,
+        limit: int,
+    ) -> Response:
+        as_of = self._head()
+        try:
+            page = await self._single.page(
                 station,
                 signal,
-                start=start,
-                end=end,
+                unit=wanted.unit,
+                start=wanted.start,
+                end=wanted.end,
                 after=after.within(self._journal),
                 limit=limit,
                 exact=after.journal is not None,
             )
         except CursorGone as error:
-            raise await self._gone(error) from error
+            raise await self._gone(error, station, signal) from error
         if page is None:
-            raise missing(f"signal {signal!r} of station {station!r}; none of its values was ever stored")
+            raise _never(station, signal, wanted)
         position = self._cursor(page.next)
         if accepts(request, CSV):
             follow = request.url.include_query_params(after=position)
@@ -120,9 +164,9 @@ class Samples:
             )
         )
 
-    async def _gone(self, error: CursorGone) -> Problem:
+    async def _gone(self, error: CursorGone, station: str, signal: str) -> Problem:
         """Samples have positions of their own: the answer for events would lead elsewhere."""
-        oldest, newest = await self._samples.bounds()
+        oldest, newest = await self._single.bounds(station, signal)
         more = {"reason": error.reason, "oldest": self._cursor(oldest - 1), "head": self._cursor(newest)}
         return Problem(Kind.CURSOR_GONE, str(error), more=more)
 
@@ -131,6 +175,11 @@ class Samples:
 
     def _cursor(self, position: int) -> str:
         return cursor.write(self._journal, position)
+
+
+def _never(station: str, signal: str, wanted: Wanted) -> Problem:
+    unit = "" if wanted.unit is None else f" in unit {wanted.unit!r}"
+    return missing(f"signal {signal!r} of station {station!r}{unit}; none of its values was ever stored")
 
 
 def _heard(sample: Sample) -> answers.Signal:
@@ -165,18 +214,7 @@ def _signal(
 
 
 def _lines(page: SamplePage) -> bytes:
-    """RFC 4180. A text is always in quotes, so that "" is not an unknown value and "1" is no number."""
+    """RFC 4180."""
     columns = zip(page.times, page.values, page.qualities, strict=True)
-    return "".join(
-        ["t,v,q\r\n", *(f"{time},{_field(value)},{quality}\r\n" for time, value, quality in columns)]
-    ).encode()
-
-
-def _field(value: Value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return '"' + value.replace('"', '""') + '"'
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value)
+    rows = [f"{time},{sample_buckets.field(value)},{quality}\r\n" for time, value, quality in columns]
+    return "".join(["t,v,q\r\n", *rows]).encode()

@@ -17,7 +17,9 @@ from gateway.journal.schema import APPLICATION_ID, MIGRATIONS
 Synchronous = Literal["full", "normal"]
 
 
-def _driver() -> ModuleType:
+def driver() -> ModuleType:
+    """The SQLite that everything in this process opens the journal with: closing a file in one copy of the library drops
+    the locks that another one holds on it (sqlite.org/howtocorrupt.html, 2.2)."""
     try:
         from pysqlite3 import dbapi2
     except ImportError:  # no wheel for this machine: the system's SQLite, safe with our one checkpointing connection
@@ -27,7 +29,7 @@ def _driver() -> ModuleType:
 
 
 def _engine(path: Path, *, mode: str, pool: dict[str, Any]) -> Engine:
-    module = _driver()
+    module = driver()
     # For every bytes and None that it binds, the driver asks in vain whether and how they are to be adapted: 0.4 µs each,
     # more than all else of storing some columns. An adapter that is found at once, and changes nothing, costs a tenth.
     module.register_adapter(bytes, bytes)
@@ -76,6 +78,24 @@ def reader_engine(path: Path, *, connections: int = 8) -> Engine:
         cursor.execute("PRAGMA query_only=ON")
         cursor.execute("PRAGMA wal_autocheckpoint=0")
         cursor.execute("PRAGMA cache_size=-8192")
+        cursor.close()
+
+    return engine
+
+
+def copy_engine(path: Path) -> Engine:
+    """For a file that nobody else has yet and that is thrown away when it does not become whole: nothing of it is synced,
+    nothing can be rolled back, and what is written reaches the file soon. gateway/journal/copying.py settles it."""
+    engine = _engine(path, mode="rwc", pool={"poolclass": StaticPool})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA page_size=4096")
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        cursor.execute("PRAGMA journal_mode=OFF")
+        cursor.execute("PRAGMA synchronous=OFF")
+        cursor.execute("PRAGMA cache_size=-4096")
         cursor.close()
 
     return engine

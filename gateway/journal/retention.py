@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from gateway.core import times
+from gateway.core.times import Micros
+from gateway.journal.sample_state import COMPACTED, GONE, set_state, state
 
 _DAY = 86_400_000_000
+_CHUNKS = 25
+"""Chunks of samples that one step may remove: some thousand samples each."""
 _MANY, _FEW = 2000, 250
 """Pages handed back to the disk at one time. Each may have to be moved, through the WAL: on a full disk that is short."""
 
@@ -40,6 +44,7 @@ class Retention:
         self._limits = limits
         self._next = 0.0
         self._known_keys: int | None = None
+        self._orphans = True  # whether there may be clocks without chunks
 
     def step(self, connection: Connection, *, full: bool = False, between: Callable[[], None] = lambda: None) -> bool:
         """Delete one portion if one is due (with `full`: all that is due). True when something was deleted.
@@ -62,27 +67,66 @@ class Retention:
         return deleted
 
     def _samples(self, connection: Connection) -> bool:
-        """The oldest block, when it is too old, or there is too much and no event is older: by when it came in, for a
-        machine's clock may be anywhere. The newest one stays: the numbers go on behind it."""
+        """The oldest chunks, or where there are none the oldest hot block: what is too old, or what there is too much of
+        and no event is older. By when it came in, for a machine's clock may be anywhere."""
         limits = self._limits
         if limits.days is None and limits.bytes is None:
             return False
+        chunks = connection.exec_driver_sql(
+            "SELECT id, series, last, received FROM sample_chunk ORDER BY received LIMIT ?", (_CHUNKS,)
+        ).all()
+        if not chunks:
+            return self._clocks(connection) or self._hot_samples(connection)
+        due = self._due(connection, [received for _, _, _, received in chunks])
+        if not due:
+            return self._clocks(connection)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        for id_, series, last, _ in chunks[:due]:
+            connection.exec_driver_sql("DELETE FROM sample_chunk WHERE id = ?", (id_,))
+            connection.exec_driver_sql("UPDATE series SET removed = max(removed, ?) WHERE id = ?", (last, series))
+        connection.exec_driver_sql("COMMIT")
+        self._orphans = True
+        return True
+
+    def _due(self, connection: Connection, received: Sequence[Micros]) -> int:
+        """How many of these, of which the first is the oldest, are to go now."""
+        limits = self._limits
+        if limits.days is not None:
+            cutoff = times.now() - int(limits.days * _DAY)
+            if old := sum(at < cutoff for at in received):
+                return old
+        if limits.bytes is not None and self._used(connection) > limits.bytes:
+            oldest = connection.exec_driver_sql("SELECT received FROM event ORDER BY seq LIMIT 1").scalar()
+            return sum(oldest is None or at <= oldest for at in received)
+        return 0
+
+    def _clocks(self, connection: Connection) -> bool:
+        """Times that no chunk is left for. Looked for once after chunks were removed, since it looks at all of them."""
+        if not self._orphans:
+            return False
+        self._orphans = False
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        deleted = connection.exec_driver_sql(
+            "DELETE FROM sample_clock WHERE last < coalesce((SELECT min(c.first) FROM sample_chunk c "
+            "JOIN series s ON s.id = c.series WHERE s.station = sample_clock.station), last + 1)"
+        )
+        connection.exec_driver_sql("COMMIT")
+        return deleted.rowcount > 0
+
+    def _hot_samples(self, connection: Connection) -> bool:
+        """The oldest block that is not compacted. The newest one stays: the numbers go on behind it."""
         blocks = connection.exec_driver_sql(
             "SELECT b.last, coalesce((SELECT received FROM sample WHERE n = b.last), b.latest) FROM sample_block b "
-            "ORDER BY b.last LIMIT 2"
+            "WHERE b.last > ? ORDER BY b.last LIMIT 2",
+            (state(connection, COMPACTED),),
         ).all()
-        if len(blocks) < 2:
+        if len(blocks) < 2 or not self._due(connection, [blocks[0][1]]):
             return False
-        last, received = blocks[0]
-        due = limits.days is not None and received < times.now() - int(limits.days * _DAY)
-        if not due and limits.bytes is not None and self._used(connection) > limits.bytes:
-            oldest = connection.exec_driver_sql("SELECT received FROM event ORDER BY seq LIMIT 1").scalar()
-            due = oldest is None or received <= oldest
-        if not due:
-            return False
+        last = blocks[0][0]
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         connection.exec_driver_sql("DELETE FROM sample WHERE n <= ?", (last,))
         connection.exec_driver_sql("DELETE FROM sample_block WHERE last = ?", (last,))
+        set_state(connection, GONE, last)
         connection.exec_driver_sql("COMMIT")
         return True
 

@@ -138,6 +138,7 @@ series = Table(
     Column("station", Text),
     Column("signal", Text),
     Column("unit", Text),
+    Column("removed", Integer),  # retention has removed samples of it up to this number
 )
 
 # Only ever appended to, in arrival order, and without an index: indexed, it takes in a sixth of the samples. A stretch of
@@ -162,6 +163,38 @@ sample_block = Table(
     Column("first", Integer),
     Column("earliest", Integer),
     Column("latest", Integer),
+)
+
+# The samples up to `samples_compacted` of meta, by series and by day of the machine's time; what of them is still in
+# `sample` counts no more and is about to be deleted. See docs/samples.md.
+sample_chunk = Table(
+    "sample_chunk",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("series", Integer),
+    Column("day", Integer),  # since 1970, UTC, of all of its samples
+    Column("first", Integer),
+    Column("last", Integer),
+    Column("earliest", Integer),
+    Column("latest", Integer),
+    Column("received", Integer),  # when the newest of them came in
+    Column("count", Integer),
+    Column("codec", Integer),
+    Column("hours", LargeBinary),  # rollups, where they are worth it, made again whenever the chunk is
+    Column("minutes", LargeBinary),
+    Column("data", LargeBinary),
+)
+
+# When the samples of a station came that share their times; of a chunk that has none of its own.
+sample_clock = Table(
+    "sample_clock",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("station", Text),
+    Column("first", Integer),
+    Column("last", Integer),
+    Column("codec", Integer),
+    Column("data", LargeBinary),
 )
 
 _FIRST = """
@@ -203,5 +236,20 @@ CREATE TABLE sample (n INTEGER PRIMARY KEY, series INTEGER NOT NULL, time INTEGE
 CREATE TABLE sample_block (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, earliest INTEGER NOT NULL, latest INTEGER NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SAMPLES)
+_CHUNKS = """
+ALTER TABLE series ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE sample_chunk (id INTEGER PRIMARY KEY, series INTEGER NOT NULL, day INTEGER NOT NULL,
+  first INTEGER NOT NULL, last INTEGER NOT NULL, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
+  received INTEGER NOT NULL, count INTEGER NOT NULL, codec INTEGER NOT NULL, hours BLOB, minutes BLOB, data BLOB NOT NULL);
+CREATE INDEX sample_chunk_series ON sample_chunk (series, day, first, last, earliest, latest, received, count);
+CREATE INDEX sample_chunk_received ON sample_chunk (received);
+CREATE INDEX sample_chunk_last ON sample_chunk (last, first);
+CREATE TABLE sample_clock (id INTEGER PRIMARY KEY, station TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  codec INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE INDEX sample_clock_station ON sample_clock (station, last, first);
+INSERT INTO meta SELECT 'samples_compacted', coalesce((SELECT min(n) - 1 FROM sample), (SELECT max(last) FROM sample_block), 0);
+INSERT INTO meta SELECT 'samples_gone', value FROM meta WHERE key = 'samples_compacted';
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SAMPLES, _CHUNKS)
 """Migration n brings a file from `user_version` n to n + 1. Never edited once released, only added to."""

@@ -21,7 +21,10 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupporte
 from gateway.core.errors import JournalError
 from gateway.core.event import Event, Place
 from gateway.journal.ballast import Ballast
+from gateway.journal.compactor import CompactionSettings, Compactor
 from gateway.journal.database import Synchronous, migrate, writer_engine
+from gateway.journal.first_look import JournalDamaged, look, retire, retire_unread
+from gateway.journal.integrity import is_damage
 from gateway.journal.lock import Lock
 from gateway.journal.retention import Retention, RetentionLimits
 from gateway.journal.rows import uuid_text
@@ -36,6 +39,8 @@ Item = TypeVar("Item")
 _ABOUT_DATA = (DataError, IntegrityError, ProgrammingError, NotSupportedError)
 _MOST_REFUSALS = 3
 _TRUNCATE_AGAIN_S = 10.0
+_DOUBT_AGAIN_S = 600.0
+"""Looking at a whole journal takes long; one that was called damaged and is not is looked at again only then."""
 _DELETED = 8 << 20
 """About what one step of retention writes to the WAL."""
 _SAMPLE = 64
@@ -76,6 +81,7 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     stalled_retry_s: float = 1.0
     idle_s: float = 0.25
     retention: RetentionLimits = RetentionLimits()
+    compaction: CompactionSettings = CompactionSettings()
 
 
 class Stall(msgspec.Struct, frozen=True):
@@ -110,6 +116,7 @@ class Writer:
         self._connection: Connection | None = None
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), settings.ballast_bytes)
         self._retention = Retention(settings.retention)
+        self._compactor = Compactor(path, settings.compaction)
         self._refusals = 0  # of one item, in a row
         # On a full disk the ballast must have room for what the WAL holds, or there is no way to empty it.
         self._checkpoint_bytes = min(
@@ -117,6 +124,7 @@ class Writer:
         )
         self._unmerged = 0  # about how many bytes the WAL holds that are not in the file yet
         self._truncate_after = 0.0
+        self._doubt_after = 0.0
         self._put_off = False  # maintenance failed last time, and was told of
 
     @property
@@ -129,16 +137,24 @@ class Writer:
         return self._lock
 
     def open(self) -> None:
-        """Take the data folder, migrate, learn the head. Raises JournalBusy, JournalError."""
+        """Take the data folder, put a damaged journal aside, migrate, learn the head. Raises JournalBusy, JournalError."""
         self._lock = Lock(self.path)
         try:
+            retired = look(self.path)
             try:
                 self._start()
-            except DatabaseError:
+            except DatabaseError as error:
+                if is_damage(error):
+                    self._disconnect()
+                    retired = retire_unread(self.path)
+                    if retired is None:
+                        raise
                 # Even opening takes a little room, for the index of the WAL: on a full disk the ballast has it.
-                if not self._ballast.release():
+                elif not self._ballast.release():
                     raise
                 self._start()
+            if retired is not None:
+                retired.hand_on(self._open)
         except DatabaseError as error:
             self.close()
             raise JournalError(f"cannot open the journal {self.path}: {error.orig}") from error
@@ -184,8 +200,9 @@ class Writer:
 
     def run(self, feed: Feed[Item]) -> None:
         """Commit what the feed gives until stopped; then once more what is left."""
+        self._compactor.start()
         while not self._stop.is_set():
-            items = feed.take(self.settings.idle_s)
+            items = feed.take(self._compactor.pause_s(self.settings.idle_s))
             if items:
                 self._store(feed, items)
             self._maintain()
@@ -199,15 +216,21 @@ class Writer:
 
     def close(self) -> None:
         """After `run` has returned. What was not committed was not acknowledged either."""
+        self._compactor.stop()
         if self._connection is not None:
             with contextlib.suppress(DatabaseError):
                 self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._disconnect()
+        if self._lock is not None:
+            self._lock.close()
+        self._lock = None
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
             self._connection.close()
         if self._engine is not None:
             self._engine.dispose()
-        if self._lock is not None:
-            self._lock.close()
-        self._connection = self._engine = self._lock = None
+        self._connection = self._engine = None
 
     # -- one batch
 
@@ -221,6 +244,8 @@ class Writer:
                     items = self._refuse(feed, items, error)
                     continue
                 self._stalled(str(error.orig))
+                if is_damage(error):
+                    self._doubt()
                 if self._stop.is_set():
                     return
                 self._make_room()
@@ -266,6 +291,19 @@ class Writer:
         self._unmerged += 16_384 + sum(len(event.raw) + 2048 for event in transaction.events)
         self._unmerged += transaction.sample_count * _SAMPLE
         return transaction.events
+
+    def _doubt(self) -> None:
+        """Raises JournalDamaged when the whole file, looked at anew, is damaged: a new one has then been begun."""
+        if time.monotonic() < self._doubt_after:
+            return
+        retired = retire(self.path, self._stop.is_set, self._disconnect)
+        if retired is None:
+            self._doubt_after = time.monotonic() + _DOUBT_AGAIN_S
+            return
+        with contextlib.suppress(DatabaseError):  # a full disk, say: whoever opens it next begins it
+            self._start()
+            retired.hand_on(self._open)
+        raise JournalDamaged(f"the journal is damaged and was put aside as {retired.path}")
 
     def _roll_back(self, feed: Feed[Item]) -> None:
         with contextlib.suppress(DatabaseError):  # an I/O error may have rolled back already
@@ -321,10 +359,13 @@ class Writer:
             if self._retention.step(self._open):
                 self._names.clear()
                 self._unmerged += _DELETED
+            self._unmerged += self._compactor.step(self._open)
             self._put_off = False
         except DatabaseError as error:
             self._roll_back_quietly()
             self._names.clear()  # some of it may have happened
+            if is_damage(error):
+                self._doubt()
             if not self._put_off:
                 log.warning("maintenance of the journal is put off: %s", error.orig)
             self._put_off = True

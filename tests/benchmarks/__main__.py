@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.benchmarks import decode, fanout, intake, modbus, mqtt, opcua, samples, whole
+from tests.benchmarks import decode, fanout, intake, modbus, mqtt, opcua, postgres, samples, samples_at_rest, whole
 from tests.benchmarks.baselines.terms import REPORTED
 from tests.benchmarks.row import Row, say, table
 
@@ -78,7 +78,9 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "fanout": _fanout,
     "idle": lambda quick: whole.idle(5 if quick else 30),
     "opcua": lambda quick: opcua.run(5, 20_000 if quick else 200_000),
+    "postgres": lambda quick: postgres.run(5, 2_000 if quick else 30_000),
     "samples": lambda quick: samples.run(5, 20_000 if quick else 400_000),
+    "samples-at-rest": lambda quick: samples_at_rest.run((100_000,) if quick else (100_000, 2_000_000, 10_000_000)),
     "transport": _transport,
 }
 

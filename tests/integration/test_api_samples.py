@@ -117,7 +117,7 @@ async def test_a_position_that_cannot_be_had_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parameters", "wrong"),
     [
-        ({"resolution": "1m"}, "resolution"),
+        ({"resolution": "1x"}, "resolution"),
         ({"step": "1"}, "step"),
         ({"limit": "10001"}, "limit"),
         ({"limit": "0"}, "limit"),
@@ -134,11 +134,8 @@ async def test_what_is_not_understood_is_said(tmp_path: Path, parameters: dict[s
         assert {path for path, _ in errors(await get(running, **parameters))} == {wrong}
 
 
-async def test_only_what_was_stored_can_be_had_in_this_version(tmp_path: Path) -> None:
+async def test_station_and_signal_are_needed(tmp_path: Path) -> None:
     async with api(tmp_path) as running:
-        assert ("resolution", "only samples as they were stored can be had in this version") in errors(
-            await get(running, resolution="1m")
-        )
         assert {path for path, _ in errors(await running.get("/samples"))} == {"station", "signal"}
 
 

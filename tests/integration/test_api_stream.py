@@ -157,7 +157,7 @@ async def test_a_subscriber_that_retention_overtakes_is_told_so(tmp_path: Path) 
             taken.set()
             await may_go_on.wait()
 
-        slow = EventStream(running.context, Readers(9), start=None, wanted=Filter(), body=True, keepalive_s=15)
+        slow = EventStream(running.context.log, Readers(9), start=None, wanted=Filter(), body=True, keepalive_s=15)
         await slow.prepare()
         writing = asyncio.create_task(slow.write(send), name="slow reader")
         await taken.wait()

@@ -7,7 +7,6 @@ unit, another request or another moment is told from a true one; beside them a f
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +22,7 @@ from gateway.classes.registry import CLASSES
 from gateway.classes.step import set_up
 from gateway.core.sample import Quality
 from gateway.ingest.stations import Route, Station, Stations
+from gateway.journal.database import driver
 from gateway.profile.bind import bind
 from gateway.profile.bound import Bound, Machine, Table
 from gateway.profile.load import load
@@ -117,7 +117,7 @@ class Line:
 
     def samples(self, signal: str, unit: int = 1) -> list[Seen]:
         """All of them, in order."""
-        with sqlite3.connect(f"file:{self.bench.path}?mode=ro", uri=True) as database:
+        with driver().connect(f"file:{self.bench.path}?mode=ro", uri=True) as database:
             rows = database.execute(
                 "SELECT value, quality FROM sample JOIN series ON series.id = series WHERE station = ? AND signal = ? ORDER BY n",
                 (f"L1.m{unit}", signal),

@@ -15,6 +15,7 @@ from gateway.core.sample import Quality, Sample, Value
 from gateway.journal import database
 from gateway.journal.reader import Reader
 from gateway.journal.sample_reader import SamplePage, SampleReader
+from gateway.journal.sample_state import GONE, set_state
 from gateway.journal.samples import BLOCK
 from gateway.journal.schema import MIGRATIONS
 from gateway.journal.transaction import Transaction
@@ -175,9 +176,10 @@ async def test_no_number_comes_again_when_all_blocks_are_removed_but_the_newest_
         store(writer, [sample()] * (2 * BLOCK))
         writer._open.exec_driver_sql("DELETE FROM sample")
         writer._open.exec_driver_sql("DELETE FROM sample_block WHERE last = ?", (BLOCK,))
+        set_state(writer._open, GONE, 2 * BLOCK)
     with journal(tmp_path) as writer:
         with reading(writer) as samples:
-            assert await samples.bounds() == (2 * BLOCK + 1, 2 * BLOCK)
+            assert await samples.bounds(STATION, "zone.temperature[1]") == (2 * BLOCK + 1, 2 * BLOCK)
         store(writer, [sample(5.0)])
         assert numbers(writer) == [2 * BLOCK + 1]
         with pytest.raises(CursorGone) as gone:
