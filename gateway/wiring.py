@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -13,7 +15,6 @@ from pydantic import BaseModel
 
 from adapters.modbus import look
 from adapters.modbus_settings import ModbusConnection
-from adapters.opcua_browse import browse, endpoints
 from adapters.opcua_settings import OpcUaConnection
 from adapters.registry import ADAPTERS, build
 from gateway.api.app import create_app
@@ -27,18 +28,26 @@ from gateway.config.plan import Resolved, StationPlan
 from gateway.core import times
 from gateway.core.adapter import Adapter
 from gateway.core.errors import ConfigError, LinesideError
+from gateway.core.event import Event
 from gateway.core.telemetry import Telemetry
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.retry import Retry
 from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import UNASSIGNED, Route, Station, Stations
+from gateway.journal.first_look import JournalDamaged
 from gateway.journal.reader import Reader
 from gateway.journal.retention import RetentionLimits
+from gateway.journal.salvage import Salvage
 from gateway.journal.writer import OpenGap, Writer, WriterSettings
 from gateway.profile.bound import Block, Machine, Poll, Values
 from gateway.profile.proposal import Variable
 from gateway.requests import Endpoint, Requests
-from gateway.supervisor.links import close_forgotten
+from gateway.sinks.follow import Follower, FollowSettings
+from gateway.sinks.metrics import SinkMetrics
+from gateway.sinks.registry import SINKS
+from gateway.sinks.registry import build as build_sink
+from gateway.sinks.source import Source
+from gateway.supervisor.links import LinkState, close_forgotten
 from gateway.supervisor.settings import SupervisorSettings
 from gateway.supervisor.supervisor import Supervisor
 
@@ -55,6 +64,11 @@ def protocols() -> dict[str, type[BaseModel]]:
     return {name: entry.settings for name, entry in ADAPTERS.items()}
 
 
+def sinks() -> dict[str, type[BaseModel]]:
+    """Settings model of each kind that a sink may have."""
+    return {name: entry.settings for name, entry in SINKS.items()}
+
+
 class Gateway:
     """One gateway: everything it consists of, and its life."""
 
@@ -69,15 +83,24 @@ class Gateway:
         self._resolved = resolved
         self.adapters: list[Adapter] = []
         self.port = 0
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Every connection stands."""
+        supervisor = self._supervisor
+        return supervisor is not None and all(link.state is not LinkState.DOWN for link in supervisor.links.values())
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[str], None] = lambda url: None) -> None:
         """Until `stop` is set. `ready` gets the URL of the API once it answers.
 
-        Raises JournalError when the data folder cannot be had, LinesideError when the journal's writer fails.
+        Raises JournalError when the data folder cannot be had, LinesideError when the journal's writer fails;
+        JournalDamaged when that is because a new journal has to be begun, which another Gateway does.
         """
         config = self.config
         self.writer.open()
         reader: Reader | None = None
+        salvage = Salvage(config.journal.path)
         try:
             ingest = Ingest(
                 self.writer,
@@ -102,6 +125,7 @@ class Gateway:
             supervisor = Supervisor(
                 self.adapters, ingest, self.telemetry, supervisor_settings(config), marks=self.writer.marks()
             )
+            self._supervisor = supervisor
             forgotten = self._adopt_gaps(supervisor)
             requests = Requests(ingest, self._endpoint())
             ingest.on_committed = requests.committed
@@ -118,8 +142,14 @@ class Gateway:
                 telemetry=self.telemetry,
                 retry=Retry(ingest, reader, {adapter.name: adapter for adapter in self.adapters}),
             )
-            await self._live(context, forgotten, stop, ready)
+            if salvage.anything:
+                context.extra_components["salvage"] = salvage.component
+                salvage.start()
+            with self._followers(ingest) as followers:
+                context.sinks.extend(followers)
+                await self._live(context, followers, forgotten, stop, ready)
         finally:
+            salvage.stop()
             if reader is not None:
                 reader.close()
             self.writer.close()
@@ -137,8 +167,31 @@ class Gateway:
                 forgotten.append(gap)
         return forgotten
 
+    @contextlib.contextmanager
+    def _followers(self, ingest: Ingest) -> Iterator[list[Follower]]:
+        """One for each sink, reading the journal on its own."""
+        config, timing = self.config, self.config.timing
+        settings = FollowSettings(
+            retry_first_s=timing.retry_first_s, retry_most_s=timing.retry_most_s, settled_s=timing.settled_s
+        )
+        metrics = SinkMetrics(self.telemetry.registry)
+        with contextlib.ExitStack() as stack:
+            found = []
+            for each in config.sink:
+                sink = build_sink(each)
+                source = Source(config.journal.path, ingest.tail, sink.batch)
+                stack.callback(source.close)
+                record = functools.partial(_record, ingest, sink.name)
+                found.append(Follower(sink, source, metrics, settings, record=record))
+            yield found
+
     async def _live(
-        self, context: Context, forgotten: list[OpenGap], stop: asyncio.Event, ready: Callable[[str], None]
+        self,
+        context: Context,
+        followers: Sequence[Follower],
+        forgotten: list[OpenGap],
+        stop: asyncio.Event,
+        ready: Callable[[str], None],
     ) -> None:
         ingest = context.ingest
         ingest.start()
@@ -155,20 +208,26 @@ class Gateway:
             ready(url)
 
         stopping = asyncio.create_task(stop.wait(), name="stop")
+        failed: str | None = None
         work: dict[str, asyncio.Task[Any]] = {
             "http": asyncio.create_task(
                 serve(create_app(context), http.listen_host, http.listen_port, ready=listening), name="http"
             ),
             "supervisor": asyncio.create_task(context.supervisor.run(), name="supervisor"),
+            **{f"sink {one.name}": asyncio.create_task(one.run(), name=f"sink {one.name}") for one in followers},
         }
         try:
             waited: set[asyncio.Future[Any]] = {stopping, ingest.failed, *work.values()}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             for name, task in work.items():
                 if task.done() and task.exception() is not None:
+                    failed = name
                     raise LinesideError(f"{name} failed: {task.exception()}") from task.exception()
             if ingest.failed.done():
-                raise LinesideError(f"the journal's writer failed: {ingest.failed.result()}")
+                failure = ingest.failed.result()
+                if isinstance(failure, JournalDamaged):
+                    raise failure
+                raise LinesideError(f"the journal's writer failed: {failure}")
         finally:
             stopping.cancel()
             if not ingest.failed.done():
@@ -177,7 +236,8 @@ class Gateway:
             for name, task in reversed(work.items()):
                 task.cancel()
                 await asyncio.wait({task})
-                if not task.cancelled() and (error := task.exception()) is not None:
+                error = None if task.cancelled() else task.exception()
+                if error is not None and name != failed:
                     log.error("%s failed while stopping: %s", name, error, exc_info=error)
             await ingest.stop()
 
@@ -189,6 +249,10 @@ class Gateway:
             uris={name: uri for name, c in connections.items() if (uri := getattr(c, "request_uri", None)) is not None},
             unanswered={name: c.unanswered for name, c in connections.items() if hasattr(c, "unanswered")},
         )
+
+
+def _record(ingest: Ingest, source: str, event: Event) -> None:
+    ingest.store(source, "gateway", [event])
 
 
 def check_adapters(resolved: Resolved) -> None:
@@ -247,6 +311,8 @@ async def browse_server(settings: BaseModel, *, depth: int, most: int) -> Browse
     """Raises NotConnected; LinesideError for settings of another protocol than `opcua`."""
     if not isinstance(settings, OpcUaConnection):
         raise LinesideError("is no connection of protocol 'opcua', and nothing else can be browsed")
+    from adapters.opcua_browse import browse, endpoints  # as in adapters.registry: it takes long to load
+
     offered = await endpoints(settings)
     return Browsed(offered, [each async for each in browse(settings, depth=depth, most=most)])
 

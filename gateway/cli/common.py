@@ -17,7 +17,7 @@ import uvloop
 from gateway import resources
 from gateway.config.load import check_secrets, load
 from gateway.config.plan import Resolved, resolve
-from gateway.wiring import protocols
+from gateway.wiring import protocols, sinks
 
 ConfigOption = Annotated[
     Path | None,
@@ -35,7 +35,7 @@ VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log frames
 def configuration(path: Path | None) -> Resolved:
     """Found, read and checked, its secrets too. Raises ConfigError with every problem."""
     found = resources.find_config(path)
-    loaded = load(found, protocols(), folder=resources.base_folder(found))
+    loaded = load(found, protocols(), sinks=sinks(), folder=resources.base_folder(found))
     check_secrets(found, loaded)
     return resolve(loaded)
 

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import remote
+from gateway.cli import event_table, remote, table_file
 from gateway.cli.common import ConfigOption, configuration
+from gateway.cli.table_file import Form
 from gateway.core.errors import CursorGone, LinesideError
 from gateway.core.event import encode
 from gateway.core.times import parse_rfc3339
@@ -24,6 +25,10 @@ _Many = list[str]
 
 def command(
     config: ConfigOption = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(help="Journal file in place of the one that the configuration names: a backup, a salvaged one."),
+    ] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with new events as they come.")] = False,
     after: Annotated[
         str | None, typer.Option(help="Start behind this cursor; without it at the oldest, with -f at the head.")
@@ -40,31 +45,32 @@ def command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write to this file instead of the terminal.")
     ] = None,
+    form: Annotated[Form, typer.Option("--format", help="What to write; a table ends, so not with -f.")] = Form.NDJSON,
 ) -> None:
-    """Print events as NDJSON, one a line: those stored, or with -f those to come as well.
+    """Print events as NDJSON, one a line: those stored, or with -f those to come as well. Or as a table.
 
     Asks the running gateway when there is one (its token from $LINESIDE_TOKEN), else reads the journal itself.
 
     Example: lineside events -f --station L1.pnp1 --message 'CFX.Production.*'
     """
-    resolved = configuration(config)
-    path = resolved.config.journal.path
+    if follow and form is not Form.NDJSON:
+        raise typer.BadParameter("events that are still to come can only be written as ndjson", param_hint="--format")
+    table_file.check(form, output)
+    path = journal if journal is not None else configuration(config).config.journal.path
     fields = {"line": line, "station": station, "message": message, "unit": unit, "origin": origin}
-    running = owner(path)
-    if running is not None:
-        url = str(running.get("url") or "")
-        if not url:
-            raise LinesideError("the gateway that owns this journal is still starting; try again")
-        query = [(name, value) for name, values in fields.items() for value in values]
-        query += [(name, value) for name, value in (("after", after), ("from", start), ("to", end)) if value]
-        lines = remote.follow(url, query) if follow else remote.export(url, query)
-    elif follow:
+    url = owner_url(path)
+    if not follow:
+        lines = stored(path, fields, after=after, start=start, end=end)
+    elif url is not None:
+        lines = remote.follow(url, _query(fields, after, start, end))
+    else:
         raise LinesideError(
             "no gateway runs on this journal, so there is nothing to follow; start it with `lineside run`"
         )
-    else:
-        lines = _from_file(path, fields, after, start, end)
     try:
+        if form is not Form.NDJSON:
+            table_file.write(event_table.COLUMNS, event_table.rows(lines), form, output)
+            return
         with output.open("wb") if output is not None else sys.stdout.buffer as sink:
             for text in lines:
                 sink.write(text)
@@ -75,6 +81,42 @@ def command(
         return
 
 
+def stored(
+    path: Path,
+    fields: Mapping[str, Sequence[str]],
+    *,
+    after: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+) -> Iterator[bytes]:
+    """Events as JSON, up to now: from the gateway that owns the journal at `path`, else from the file itself.
+
+    Raises LinesideError, also while they are read.
+    """
+    url = owner_url(path)
+    if url is not None:
+        return remote.export(url, _query(fields, after, start, end))
+    return _from_file(path, fields, after, start, end)
+
+
+def owner_url(path: Path) -> str | None:
+    """Of the gateway that owns the journal; None when none does."""
+    running = owner(path)
+    if running is None:
+        return None
+    url = str(running.get("url") or "")
+    if not url:
+        raise LinesideError("the gateway that owns this journal is still starting; try again")
+    return url
+
+
+def _query(
+    fields: Mapping[str, Sequence[str]], after: str | None, start: str | None, end: str | None
+) -> list[tuple[str, str]]:
+    query = [(name, value) for name, values in fields.items() for value in values]
+    return query + [(name, value) for name, value in (("after", after), ("from", start), ("to", end)) if value]
+
+
 def _from_file(
     path: Path, fields: Mapping[str, Sequence[str]], after: str | None, start: str | None, end: str | None
 ) -> Iterator[bytes]:
@@ -82,8 +124,8 @@ def _from_file(
         raise LinesideError(f"there is no journal at {path}")
     wanted = Filter(
         **{name: choice(values) for name, values in fields.items()},
-        start=None if start is None else _time("--from", start),
-        end=None if end is None else _time("--to", end),
+        start=None if start is None else instant("--from", start),
+        end=None if end is None else instant("--to", end),
     )
     reader = Reader(path, threads=1)
     try:
@@ -109,7 +151,7 @@ def choice(values: Sequence[str]) -> Choice:
     )
 
 
-def _time(option: str, text: str) -> int:
+def instant(option: str, text: str) -> int:
     try:
         return parse_rfc3339(text)
     except ValueError as error:

@@ -6,7 +6,24 @@ import sys
 
 import typer
 
-from gateway.cli import browse, check, demo, events, probe, profile, run, schema, simulate, token
+from gateway.cli import (
+    backup,
+    browse,
+    check,
+    demo,
+    doctor,
+    events,
+    probe,
+    profile,
+    reconcile,
+    restore,
+    run,
+    samples,
+    schema,
+    serve,
+    simulate,
+    token,
+)
 from gateway.core.errors import ConfigError, LinesideError
 
 app = typer.Typer(
@@ -18,7 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (run, demo, simulate, check, probe, browse, events, schema, token):
+_WATCHING = (run, demo, simulate, check, probe, browse, events, samples, reconcile, serve)
+_KEEPING = (backup, restore, doctor, schema, token)
+for module in _WATCHING + _KEEPING:
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
 app.add_typer(profile.app, name="profile")
 

@@ -8,9 +8,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from http.client import HTTPResponse, IncompleteRead
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -68,6 +68,20 @@ def follow(url: str, query: Query, *, again_s: float = AGAIN_S) -> Iterator[byte
             if first:
                 raise
         time.sleep(again_s)
+
+
+def answer(url: str, path: str, query: Query) -> Any:
+    """What the gateway answers to one question, as JSON. Raises LinesideError when it refuses, or cannot be reached."""
+    try:
+        with _open(url, path, query, "application/json") as response:
+            return msgspec.json.decode(response.read())
+    except (OSError, HTTPException) as error:
+        raise LinesideError(f"the gateway at {url} ended its answer early: {error}") from error
+
+
+def quoted(text: str) -> str:
+    """As a part of a path."""
+    return quote(text, safe="")
 
 
 class _Unreachable(LinesideError):

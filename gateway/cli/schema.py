@@ -11,7 +11,7 @@ import typer
 from gateway.classes import table
 from gateway.config import reference
 from gateway.profile import reference as profiles
-from gateway.wiring import protocols
+from gateway.wiring import protocols, sinks
 
 
 def command(
@@ -25,10 +25,10 @@ def command(
 
     Example: lineside schema > lineside.schema.json
     """
-    found = protocols()
+    found = protocols(), sinks()
     if write is None:
-        typer.echo(json.dumps(profiles.schema() if profile else reference.schema(found), indent=2))
+        typer.echo(json.dumps(profiles.schema() if profile else reference.schema(*found), indent=2))
         return
-    pages = {**reference.generated(write, found), **profiles.generated(write), **table.generated(write)}
+    pages = {**reference.generated(write, *found), **profiles.generated(write), **table.generated(write)}
     for path, text in pages.items():
         (write / path).write_text(text, "utf-8")
