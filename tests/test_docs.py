@@ -9,6 +9,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from gateway.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -61,10 +64,8 @@ def test_commands_exist() -> None:
     commands = sorted(_mentioned(COMMAND))
     assert "run" in commands
     for command in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", "gateway", command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"lineside {command} --help: {done.stderr}"
+        done = CliRunner().invoke(app, [command, "--help"])
+        assert done.exit_code == 0, f"lineside {command} --help: {done.output}"
 
 
 @pytest.mark.parametrize("page", BY_NAME)

@@ -26,7 +26,10 @@ from tests.integration.modbus.libmodbus import compile_server
 from tests.integration.opcua.node_peer import NodePeer, node_peer
 from tests.servers.mosquitto import Mosquitto
 
-pytestmark = [pytest.mark.slow, pytest.mark.node, pytest.mark.libmodbus, pytest.mark.mosquitto]
+pytestmark = [
+    *(pytest.mark.slow, pytest.mark.node, pytest.mark.libmodbus, pytest.mark.mosquitto),
+    pytest.mark.xdist_group("plant"),
+]
 
 _FORGETFUL = ["loader", "oven", "aoi", "probe", "tester"]
 """They say nothing again, and are not heard while the gateway is away."""

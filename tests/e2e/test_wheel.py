@@ -13,7 +13,11 @@ import pytest
 
 from tests.demo import demo
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("wheel"),
+]  # installed once, not by each worker
 
 ROOT = Path(__file__).resolve().parents[2]
 
