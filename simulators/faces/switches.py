@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from typing import Generic, Protocol, TypeVar
@@ -25,16 +26,16 @@ Fault_ = TypeVar("Fault_")
 Switch_ = TypeVar("Switch_", bound=Switch)
 
 
-class Failing(Generic[Fault_]):
+class Failing(ABC, Generic[Fault_]):
     """A face that can be made to fail."""
 
+    @abstractmethod
     async def begin(self, fault: Fault_) -> None:
         """From now on."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def end(self, fault: Fault_) -> None:
         """That one is over."""
-        raise NotImplementedError
 
     @asynccontextmanager
     async def fault(self, fault: Fault_) -> AsyncIterator[None]:
