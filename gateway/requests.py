@@ -57,12 +57,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requests:
-    """Hooked to `Ingest.on_committed`; lives on the event loop."""
+    """Hooked to `Ingest.on_committed`; lives on the event loop. on_sent: told of every answer, by its connection, the channel
+    of the question, and its bytes."""
 
     def __init__(self, ingest: Ingest, endpoint: Endpoint) -> None:
         self._ingest = ingest
         self._endpoint = endpoint
         self._tasks: set[asyncio.Task[None]] = set()
+        self.on_sent: Callable[[str, str, bytes], None] | None = None
 
     def committed(self, connection: str, delivery: Delivery, observations: Sequence[Observation]) -> None:
         """A delivery that can be answered is stored: answer the questions in it."""
@@ -115,6 +117,8 @@ class Requests:
         )
         await self._ingest.store(connection, "gateway", [event])
         reply(data)
+        if self.on_sent is not None:
+            self.on_sent(connection, channel, data)
 
     def _answer(self, connection: str, question: CfxMessage) -> Answer | None:
         try:
