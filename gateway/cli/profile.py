@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
 
 from gateway import resources
 from gateway.classes.registry import CLASSES
-from gateway.cli.common import ConfigOption, JsonOption
-from gateway.core.errors import ConfigError
+from gateway.cli.common import ConfigOption, JsonOption, log_to_stderr
+from gateway.core.errors import ConfigError, LinesideError
 from gateway.core.observation import Readings
 from gateway.core.problems import unknown
 from gateway.core.sample import Value
@@ -24,6 +24,9 @@ from gateway.profile.load import Loaded, load, names
 from gateway.profile.models import PROTOCOLS, TextProfile
 from gateway.profile.registers import answer
 from gateway.profile.skeleton import skeleton
+
+if TYPE_CHECKING:
+    from gateway.cli.profile_captures import Tried
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -127,12 +130,23 @@ class Tested(NamedTuple):
 @app.command("test")
 def try_profile(
     name: Annotated[str, typer.Argument(help="A profile's name, `CLASS/MODEL`, or the path of its file.")],
+    captures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with captures of such machines: each must lead to its events, or to those of NAME.expected.ndjson beside it.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check a profile, and take every example of it to the machine's form and back.
+    """Check a profile, and take every example of it to the machine's form and back. With --captures follow machines'
+    traffic with it.
 
     Example: lineside profile test reflow_oven/example-10-zone
+
+    Example: lineside profile test profiles/reflow_oven/acme-ro8.toml --captures captures/acme-ro8
     """
     try:
         loaded, found = bound(name, _folders(config))
@@ -143,14 +157,41 @@ def try_profile(
             typer.echo(problem, err=True)
         raise typer.Exit(1) from None
     rows = list(_rows(loaded, found))
+    followed = _followed(captures, loaded.path)
     if json:
-        typer.echo(msgspec.json.encode({"problems": [], "examples": [row._asdict() for row in rows]}))
+        told: dict[str, Any] = {"problems": [], "examples": [row._asdict() for row in rows]}
+        if captures is not None:
+            told["captures"] = [each._asdict() | {"path": str(each.path)} for each in followed]
+        typer.echo(msgspec.json.encode(told))
+        _judge(captures, followed)
         return
     table = [("key", "example", "decoded", "as the machine has it")]
     table += [(row.key, _shown(row.example), _shown(row.decoded), row.registers) for row in rows]
     for line in _aligned(table):
         typer.echo(line)
     typer.echo(f"{loaded.path}: ok: {len(rows)} examples, evidence: {found.evidence}")
+    for each in followed:
+        for problem in each.problems:
+            typer.echo(f"{each.path}: {problem}")
+        outcome = "not as expected" if each.problems else "ok"
+        typer.echo(f"{each.path}: {outcome}: {each.frames} frames, {each.events} events")
+    _judge(captures, followed)
+
+
+def _followed(captures: Path | None, profile: Path) -> Sequence[Tried]:
+    if captures is None:
+        return ()
+    from gateway.cli.profile_captures import tried  # builds adapters, which takes long to load
+
+    log_to_stderr(verbose=False, quiet=True)
+    return list(tried(captures, [profile]))
+
+
+def _judge(captures: Path | None, followed: Sequence[Tried]) -> None:
+    if captures is not None and not followed:
+        raise LinesideError(f"{captures}: no capture is there")
+    if any(each.problems for each in followed):
+        raise typer.Exit(1)
 
 
 def _rows(loaded: Loaded, found: Bound) -> Iterator[Tested]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from gateway import resources
 from gateway.classes.registry import CLASSES
 from gateway.classes.step import set_up
@@ -12,7 +14,7 @@ from gateway.core.errors import ConfigError
 from gateway.core.problems import unknown
 from gateway.profile.bind import bind
 from gateway.profile.bound import Bound
-from gateway.profile.load import load
+from gateway.profile.load import Loaded, load
 
 
 def folders(beside: Path) -> tuple[Path, ...]:
@@ -25,7 +27,11 @@ def read(name: str, where: Sequence[Path], beside: Path) -> Bound:
 
     Raises ConfigError with every problem in it, by file and line.
     """
-    loaded = load(str(beside / name) if name.endswith(".toml") else name, where)
+    return joined(load(str(beside / name) if name.endswith(".toml") else name, where), name)
+
+
+def joined(loaded: Loaded, name: str) -> Bound:
+    """With its machine class, under this name. Raises ConfigError as `read`."""
     profile = loaded.profile
     if profile.class_ not in CLASSES:
         raise ConfigError(
@@ -33,5 +39,6 @@ def read(name: str, where: Sequence[Path], beside: Path) -> Bound:
         )
     machine_class = CLASSES[profile.class_]
     bound = bind(profile, machine_class.vocabulary, name, written=loaded.written)
+    bound = msgspec.structs.replace(bound, texts=loaded.texts)
     set_up("", machine_class, bound)
     return bound

@@ -31,12 +31,12 @@ class Place(NamedTuple):
 
 
 class Document:
-    """`data` as tomllib reads it; `place` says where a value is and what to call it."""
+    """`data` as tomllib reads `text`; `place` says where a value is and what to call it."""
 
     def __init__(self, file: str, text: str) -> None:
         """Raises ConfigError when it is no TOML."""
         self.file = file
-        self._text = text
+        self.text = text
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -80,7 +80,7 @@ class Document:
 
     def line(self, path: KeyPath) -> int:
         """1-based line where `path`, or else what it would stand in, begins."""
-        return self._text.count("\n", 0, self._offsets.get(self.find(path), 0)) + 1
+        return self.text.count("\n", 0, self._offsets.get(self.find(path), 0)) + 1
 
     def place(self, path: KeyPath) -> Place:
         """Where `path`, or else what it would stand in, is written."""

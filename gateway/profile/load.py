@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ _NAME = re.compile(r"[a-z0-9_]+/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """name: `reflow_oven/example-10-zone`. path: its file. written: where each part is, for messages."""
+    """name: `reflow_oven/example-10-zone`. path: its file. written: where each part is, for messages. texts: the file, and
+    the one that it extends, by the name that each goes by."""
 
     name: str
     path: Path
     profile: Profile
     written: Located
+    texts: Mapping[str, str]
 
 
 class _Layered:
@@ -47,13 +49,22 @@ def load(name: str, folders: Sequence[Path]) -> Loaded:
     is checked by `bind`.
     """
     path = find(name, folders)
-    document = Document.read(path)
-    data, written = _with_base(document, folders)
+    return assembled(_name(path), path, Document.read(path), lambda base: Document.read(find(base, folders)))
+
+
+Base = Callable[[str], Document]
+"""Finds what a profile extends, by name. Raises ConfigError."""
+
+
+def assembled(name: str, path: Path, document: Document, base: Base) -> Loaded:
+    """The profile that a document says. Raises ConfigError with every problem, as `load`."""
+    texts = {name: document.text}
+    data, written = _with_base(document, base, texts)
     problems = Problems(written)
     profile = _profile(data, problems)
     problems.raise_any()
     assert profile is not None
-    return Loaded(name=_name(path), path=path, profile=profile, written=written)
+    return Loaded(name=name, path=path, profile=profile, written=written, texts=texts)
 
 
 def find(name: str, folders: Sequence[Path]) -> Path:
@@ -84,22 +95,23 @@ def _name(path: Path) -> str:
     return f"{path.absolute().parent.name}/{path.stem}"
 
 
-def _with_base(document: Document, folders: Sequence[Path]) -> tuple[dict[str, Any], Located]:
-    """The document's data, joined with those of the one that it extends."""
-    base = document.data.get("extends")
-    if not isinstance(base, str):
+def _with_base(document: Document, base: Base, texts: dict[str, str]) -> tuple[dict[str, Any], Located]:
+    """The document's data, joined with those of the one that it extends, whose text goes into `texts`."""
+    asked = document.data.get("extends")
+    if not isinstance(asked, str):
         return document.data, document
     problems = Problems(document)
     try:
-        other = Document.read(find(base, folders))
+        other = base(asked)
     except ConfigError as error:
         for problem in error.problems:
             problems.add(("extends",), problem)
         problems.raise_any()
         raise
     if "extends" in other.data:
-        problems.add(("extends",), f"{base!r} extends another one itself; allowed: a profile that does not")
+        problems.add(("extends",), f"{asked!r} extends another one itself; allowed: a profile that does not")
         problems.raise_any()
+    texts[asked] = other.text
     return _merged(document.data, other.data), _Layered(document, other)
 
 
