@@ -74,7 +74,7 @@ class Inbox:
             meta: dict[str, str | int] = {"undecodable": received.problem or ""}
             payload, redelivered = received.raw, False
         else:
-            meta = _meta(message)
+            meta = frame_meta(message)
             payload = message.body
             # RabbitMQ counts no deliveries: it says first-acquirer = false. From a machine that means nothing, some
             # encoders always write it.
@@ -183,8 +183,8 @@ def _is_up(what: Delivery | Notice) -> bool:
     return isinstance(what, Notice) and what.kind is NoticeKind.PEER_UP
 
 
-def _meta(message: AmqpMessage) -> dict[str, str | int]:
-    """Decoding needs the encoding; the rest tells whoever looks at a capture or a quarantined frame what it was."""
+def frame_meta(message: AmqpMessage) -> dict[str, str | int]:
+    """Of the frame that a message becomes. Decoding needs the encoding; the rest tells whoever looks at a capture or a quarantined frame what it was."""
     meta: dict[str, str | int] = {}
     if message.content_encoding is not None:
         meta["content_encoding"] = message.content_encoding

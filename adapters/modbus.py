@@ -1,7 +1,7 @@
 """Modbus: machines are asked for their registers, each poll of a profile at its own rate.
 
 One bus (a TCP connection or a serial port) with all stations on it, one request at a time. Payload of a frame: what one
-reading of one poll brought, as modbus_blocks encodes it. Channel: `STATION/POLL`. Metadata: `missed`, how many ticks of
+reading of one poll brought, as gateway.profile.register_frame encodes it. Channel: `STATION/POLL`. Metadata: `missed`, how many ticks of
 this poll brought no frame since the last one. See docs/modbus.md.
 """
 
@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 
 import msgspec
 
-from adapters import modbus_blocks
 from adapters.modbus_read import PollReader
 from adapters.modbus_schedule import Schedule, Slot
 from adapters.modbus_settings import ModbusConnection, ModbusTcpConnection
@@ -23,6 +22,7 @@ from gateway.core.adapter import Basis
 from gateway.core.errors import ConfigError, DecodeError, NotConnected
 from gateway.core.frame import Delivery, Frame, Notice, NoticeKind
 from gateway.core.observation import Observation, Readings
+from gateway.profile import register_frame
 from gateway.profile.bound import Block, Machine, Poll, Registers, Table
 from gateway.transport.modbus import Bus, NoAnswer, bus
 
@@ -126,7 +126,7 @@ class ModbusAdapter:
             connection=self.settings.name,
             received=received,
             channel=f"{machine.station}/{slot.poll.name}",
-            payload=modbus_blocks.encode(blocks),
+            payload=register_frame.encode(blocks),
             meta={"missed": missed} if missed else {},
         )
         return Delivery(frame, acknowledged=False, peer=machine.station)
@@ -136,7 +136,7 @@ class ModbusAdapter:
         station, _, poll = frame.channel.partition("/")
         if (station, poll) not in self._channels:
             raise DecodeError("unknown-channel", f"{frame.channel!r} is no poll of a station on {self.name}")
-        keys, values = self._stations[station].decode(poll, modbus_blocks.decode(frame.payload))
+        keys, values = self._stations[station].decode(poll, register_frame.decode(frame.payload))
         return (Readings(station=station, keys=keys, values=values),)
 
 

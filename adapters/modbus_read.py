@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from adapters.modbus_blocks import FUNCTIONS
 from adapters.modbus_plan import Atom, Holes, Request, plan, span, within
 from gateway.profile.bound import Block, Poll, Table
+from gateway.profile.register_frame import FUNCTIONS
 from gateway.transport.modbus import Bus, NoAnswer, Refused
 
 _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 2, 3

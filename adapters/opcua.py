@@ -1,6 +1,6 @@
 """OPC UA: one session at a server, and in it the subscriptions of each station on it.
 
-A frame is what one publish response said of one station; its payload is opcua_frame's, its channel
+A frame is what one publish response said of one station; its payload is gateway.profile.node_frame's, its channel
 `STATION/SUBSCRIPTION`. Metadata: `history` is 1 where it was not published, but read from what the server has recorded.
 See docs/opcua.md.
 """
@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
-from adapters import opcua_frame
 from adapters.opcua_progress import Progress
 from adapters.opcua_publish import Forgotten
 from adapters.opcua_run import Run
@@ -22,6 +21,7 @@ from gateway.core.adapter import Basis
 from gateway.core.errors import ConfigError, DecodeError, NotConnected
 from gateway.core.frame import Delivery, Frame, Notice
 from gateway.core.observation import Observation, Readings
+from gateway.profile import node_frame
 from gateway.profile.bound import Machine
 
 
@@ -158,7 +158,7 @@ class OpcUaAdapter:
         station = self._channels.get(frame.channel)
         if station is None:
             raise DecodeError("unknown-channel", f"{frame.channel!r} is no subscription of a station on {self.name}")
-        payload = opcua_frame.decode(frame.payload)
+        payload = node_frame.decode(frame.payload)
         found = self._stations[station].decode(station, payload.v, payload.e)
         return found or (Readings(station=station, keys=(), values=()),)
 

@@ -15,9 +15,8 @@ from typing import Any
 
 from asyncua import ua
 
-from adapters import opcua_frame
 from adapters.opcua_buffer import Buffer
-from adapters.opcua_frame import Payload, change, happening
+from adapters.opcua_frame import change, happening, micros
 from adapters.opcua_items import BEAT, Watch
 from adapters.opcua_progress import Progress
 from adapters.opcua_session import Session, status
@@ -25,8 +24,10 @@ from gateway.core import times
 from gateway.core.errors import NotConnected
 from gateway.core.frame import Delivery, Frame, Notice, NoticeKind
 from gateway.core.times import Micros
+from gateway.profile import node_frame
 from gateway.profile.bound_nodes import Change, Happening
 from gateway.profile.happenings import REFRESH_END, REFRESH_START
+from gateway.profile.node_frame import Payload
 
 _OVERFLOW = 0x480
 """Of a StatusCode: it is of a value, and the server's queue has dropped others (OPC 10000-4, 7.39.1)."""
@@ -198,7 +199,7 @@ class Publisher:
                         changes.append(found)
                     elif handle == BEAT:
                         watch.beat = time.monotonic()
-                        beat = opcua_frame.micros(value.Value.Value) if value.Value is not None else None
+                        beat = micros(value.Value.Value) if value.Value is not None else None
             elif isinstance(data, ua.EventNotificationList):
                 for item in data.Events:
                     overflown += self._happened(watch, item, happenings)
@@ -237,7 +238,7 @@ class Publisher:
             connection=self._connection,
             received=received,
             channel=watch.channel,
-            payload=opcua_frame.encode(payload),
+            payload=node_frame.encode(payload),
             redelivered=redelivered,
             meta=meta,
         )

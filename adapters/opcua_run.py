@@ -11,7 +11,6 @@ from typing import Any
 from asyncua import ua
 
 from adapters.opcua_buffer import Buffer
-from adapters.opcua_frame import Payload
 from adapters.opcua_history import History
 from adapters.opcua_items import Watch, resolve
 from adapters.opcua_progress import Progress
@@ -22,6 +21,7 @@ from gateway.core import times
 from gateway.core.frame import Delivery, Notice, NoticeKind
 from gateway.core.times import Micros
 from gateway.profile.bound_nodes import Change, Nodes
+from gateway.profile.node_frame import Payload
 
 _SILENT = 3
 """Intervals without a sign of life after which something is gone."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway import resources
-from gateway.cli.demo_pace import quicker
+from gateway.cli.demo_pace import looked_at
 from gateway.config.address import Address
 from gateway.config.load import load
 from gateway.config.plan import Resolved, StationPlan, resolve
@@ -87,4 +87,4 @@ def moved(
 def _quicker(station: StationPlan, speed: float) -> StationPlan:
     if station.bound is None:
         return station
-    return msgspec.structs.replace(station, bound=quicker(station.bound, speed))
+    return msgspec.structs.replace(station, bound=looked_at(station.bound, speed))

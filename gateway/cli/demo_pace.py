@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
 
-from msgspec.structs import replace
+from gateway.config import profiles
+from gateway.core.document import Document
+from gateway.profile.bound import Bound
+from gateway.profile.load import assembled
 
-from gateway.core.sample import Value
-from gateway.profile.bound import Block, Bound, Poll, Registers, Table, Values
-
+LOOKS = ("every", "debounce")
+"""Times of a profile: how often it is looked, and how long something must last."""
+SUBSCRIPTIONS = ("publish", "sample")
+"""And those that the machine is asked to keep."""
 _SHORTEST_S = 0.02
-"""Between two reads of the same registers: no machine is asked more often, however fast it is played."""
+"""Between two looks: no machine is asked more often, however fast it is played."""
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
-def quicker(bound: Bound, speed: float) -> Bound:
-    """The same profile with its times divided by `speed`: how often is looked, and how long something must last.
+def quicker(profile: str, speed: float, keys: Iterable[str]) -> str:
+    """A profile's text with its times of these keys divided by `speed`. At 1 or below, and without a speed, as it was: a
+    machine that is played slowly is not looked at more seldom."""
+    if speed <= 1.0 or math.isinf(speed):
+        return profile
 
-    Below 1 nothing changes: a machine that is played slowly is not looked at more seldom.
-    """
-    if speed <= 1.0:
+    def divided(found: re.Match[str]) -> str:
+        key, equals, number, unit = found.groups()
+        seconds = float(number) * _SECONDS[unit]
+        least = 0.0 if key in ("debounce", "sample") else min(seconds, _SHORTEST_S)
+        return f'{key}{equals}"{max(seconds / speed, least):.6f}s"'
+
+    return re.sub(rf'\b({"|".join(keys)})(\s*=\s*)"([0-9]+(?:\.[0-9]+)?) ?(ms|s|min|h)"', divided, profile)
+
+
+def looked_at(bound: Bound, speed: float) -> Bound:
+    """The same profile with its looks made quicker, in what it is read from too: a capture has it as it was used."""
+    if speed <= 1.0 or not bound.texts:
         return bound
-    signals = {key: replace(signal, debounce=round(signal.debounce / speed)) for key, signal in bound.signals.items()}
-    alarms = {key: replace(alarm, debounce=round(alarm.debounce / speed)) for key, alarm in bound.alarms.items()}
-    registers = None if bound.registers is None else _Quicker(bound.registers, speed)
-    return replace(bound, signals=signals, alarms=alarms, registers=registers)
-
-
-class _Quicker:
-    """The same registers, read more often."""
-
-    def __init__(self, registers: Registers, speed: float) -> None:
-        self._registers = registers
-        self.polls: tuple[Poll, ...] = tuple(
-            replace(poll, every_s=max(poll.every_s / speed, min(poll.every_s, _SHORTEST_S))) for poll in registers.polls
-        )
-
-    def decode(self, poll: str, blocks: Sequence[Block]) -> Values:
-        return self._registers.decode(poll, blocks)
-
-    def encode(self, values: Mapping[str, Value]) -> dict[Table, dict[int, int]]:
-        return self._registers.encode(values)
+    documents = {name: Document(name, quicker(text, speed, LOOKS)) for name, text in bound.texts.items()}
+    name = next(iter(documents))
+    return profiles.joined(assembled(name, Path(name), documents[name], documents.__getitem__), bound.name)

@@ -193,7 +193,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     signals and alarms by key, in the order of the profile. told: names of the records that it can make, by rules or from
     text. constants: values by signal key that are the same for every machine of the model. examples: of every signal
     and alarm of a machine with registers or nodes, in the class's units. registers: of a Modbus profile. records: of a
-    text or file profile. nodes: of an OPC UA profile.
+    text or file profile. nodes: of an OPC UA profile. texts: its file, and the one that it extends, by the
+    names of the two; empty where it was not read from files.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     registers: Registers | None = None
     records: Records | None = None
     nodes: Nodes | None = None
+    texts: Mapping[str, str] = {}
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

@@ -244,3 +244,18 @@ class Texts:
 
     def reader(self, station: str, zone: ZoneInfo, state: bytes = b"") -> Reader:
         return Reader(self._grammar, station, zone, state)
+
+    def said(self, line: str, fields: frozenset[str]) -> list[str] | None:
+        """What a line has in these fields, whatever record it may belong to; None when it fits none, and is more than
+        ornament."""
+        line = line.removesuffix("\r")
+        found: list[str] = []
+        fits = not any(character.isdigit() for character in line)
+        for spec in self._grammar.records:
+            for pattern in (spec.begin, spec.end, *spec.lines):
+                groups = _groups(pattern, line)
+                if groups is not None:
+                    fits = True
+                    said = [field.text(groups) for field in spec.fields if field.name in fields]
+                    found += [text for text in said if text]
+        return found if fits else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.profile.bound import Poll, Table
 
@@ -54,17 +54,21 @@ class Bank:
         for table, cells in contents.items():
             self._cells[table].update(cells)
 
-    def read(self, table: Table, start: int, count: int) -> bytes | None:
-        """As an answer has it: two bytes a register, or packed bits. None when one of the addresses does not exist."""
+    def read(self, table: Table, start: int, count: int) -> bytes | int | None:
+        """As an answer has it. None when one of the addresses does not exist, a number for another exception."""
         cells = self._served[table]
         try:
-            found = [cells[address] for address in range(start, start + count)]
+            return packed(table, [cells[address] for address in range(start, start + count)])
         except KeyError:
             return None
-        if table.bits:
-            packed = sum(1 << place for place, value in enumerate(found) if value)
-            return packed.to_bytes((count + 7) // 8, "little")
-        return struct.pack(f">{count}H", *found)
+
+
+def packed(table: Table, contents: Sequence[int]) -> bytes:
+    """Two bytes a register, or bits of which the first is the lowest."""
+    if table.bits:
+        bits = sum(1 << place for place, value in enumerate(contents) if value)
+        return bits.to_bytes((len(contents) + 7) // 8, "little")
+    return struct.pack(f">{len(contents)}H", *contents)
 
 
 def bank_of(polls: Iterable[Poll], *, gaps: bool = False) -> Bank:

@@ -50,18 +50,7 @@ async def serve(place: Listen, bound: Bound, beginning: Mapping[str, Any] | None
 
     Raises LinesideError when it cannot listen there, ValueError for a profile without nodes.
     """
-    server = MachineServer()
-    await server.init()
-    # A machine may change a node's type; the library's server would refuse that.
-    server.iserver.aspace._is_expected_variant_type = lambda *value: True
-    server.set_endpoint(f"opc.tcp://{place.host}:{place.port}")
-    server.set_server_name(bound.models[0])
-    await server.set_application_uri(_URI)
-    policies = [ua.SecurityPolicyType.NoSecurity]
-    if place.pki is not None:
-        await _certified(server, place.pki, place.host)
-        policies += [ua.SecurityPolicyType.Basic256Sha256_Sign, ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
-    server.set_security_policy(policies)
+    server = await machine_server(place, bound.models[0])
     space = Space(server, bound)
     first = examples(bound) if beginning is None else beginning
     await space.build(first)
@@ -71,6 +60,23 @@ async def serve(place: Listen, bound: Bound, beginning: Mapping[str, Any] | None
         yield face
     finally:
         await face.close()
+
+
+async def machine_server(place: Listen, name: str) -> MachineServer:
+    """With nothing in it yet, and not yet listening."""
+    server = MachineServer()
+    await server.init()
+    # A machine may change a node's type; the library's server would refuse that.
+    server.iserver.aspace._is_expected_variant_type = lambda *value: True
+    server.set_endpoint(f"opc.tcp://{place.host}:{place.port}")
+    server.set_server_name(name)
+    await server.set_application_uri(_URI)
+    policies = [ua.SecurityPolicyType.NoSecurity]
+    if place.pki is not None:
+        await _certified(server, place.pki, place.host)
+        policies += [ua.SecurityPolicyType.Basic256Sha256_Sign, ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
+    server.set_security_policy(policies)
+    return server
 
 
 async def _certified(server: MachineServer, pki: Path, host: str) -> None:

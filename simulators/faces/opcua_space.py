@@ -81,10 +81,17 @@ class Space:
         node: ua.NodeId | ua.QualifiedName
         if isinstance(address, NodeName):
             node, parent = self._id(address), machine
+            if node in self._server.iserver.aspace:  # of another machine of this server too
+                self.variables[text] = node
+                return
             name = ua.QualifiedName(address.identifier.rpartition(".")[2], node.NamespaceIndex)
         else:
             parent = await self._way(address[:-1])
             name = self._name(address[-1])
+            there = await self._child(parent, name)
+            if there is not None:
+                self.variables[text] = there.nodeid
+                return
             node = ua.NodeId(0, name.NamespaceIndex)
         kind = self.kinds[text]
         shown = self._examples[text]  # says whether it is an array
@@ -102,12 +109,13 @@ class Space:
         at = self._server.get_node(_ROOT)
         for step in steps:
             name = self._name(step)
-            found = [child for child in await at.get_children_descriptions() if child.BrowseName == name]
-            if found:
-                at = self._server.get_node(found[0].NodeId)
-            else:
-                at = await at.add_object(ua.NodeId(0, name.NamespaceIndex), name)
+            there = await self._child(at, name)
+            at = await at.add_object(ua.NodeId(0, name.NamespaceIndex), name) if there is None else there
         return at
+
+    async def _child(self, parent: Node, name: ua.QualifiedName) -> Node | None:
+        found = [child for child in await parent.get_children_descriptions() if child.BrowseName == name]
+        return self._server.get_node(found[0].NodeId) if found else None
 
     async def _event(self, machine: Node, event: Event) -> None:
         space = self._server.iserver.aspace

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from adapters.modbus import ModbusAdapter
-from adapters.modbus_blocks import decode
 from adapters.modbus_settings import ModbusRtuConnection, ModbusRtuTcpConnection, ModbusTcpConnection
 from gateway.core.adapter import Adapter, Basis
 from gateway.core.errors import NotConnected
 from gateway.core.times import now
 from gateway.profile.bound import Table
+from gateway.profile.register_frame import decode
 from tests.build import until
 from tests.integration.modbus.peers import Echo, contents, listening, serial_line
 from tests.integration.modbus.profiles import deliveries, device, over_tcp, poll, reading, right

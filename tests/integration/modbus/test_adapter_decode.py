@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from adapters.modbus import Look, ModbusAdapter, look
-from adapters.modbus_blocks import encode
 from adapters.modbus_settings import ModbusTcpConnection
 from gateway.core.errors import ConfigError, DecodeError, NotConnected
 from gateway.core.frame import Frame
 from gateway.core.observation import Readings
 from gateway.profile.bound import Block, Machine, Table
+from gateway.profile.register_frame import encode
 from tests.build import until
 from tests.integration.modbus.peers import Echo, contents, listening
 from tests.integration.modbus.profiles import device, poll

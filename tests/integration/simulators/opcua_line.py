@@ -91,7 +91,7 @@ async def line(folder: Path, url: str) -> AsyncIterator[Line]:
             build(
                 settings,
                 gateway="g1",
-                machines=wiring._machines(resolved, name),
+                machines=wiring.machines_on(resolved, name),
                 positions=behind.writer.positions(name),
             )
             for name, settings in resolved.connections.items()

@@ -69,7 +69,7 @@ async def running(folder: Path, results: Path, profile: str, options: str) -> As
             build(
                 settings,
                 gateway="g1",
-                machines=wiring._machines(resolved, name),
+                machines=wiring.machines_on(resolved, name),
                 positions=behind.writer.positions(name),
             )
             for name, settings in resolved.connections.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.app import app
 from gateway.core.errors import ConfigError
 from tests.conftest import ROOT
 

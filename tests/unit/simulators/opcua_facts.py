@@ -8,12 +8,13 @@ from pathlib import Path
 from asyncua import ua
 
 from adapters import opcua_frame
-from adapters.opcua_frame import Payload
 from gateway.core.observation import Readings, Record
 from gateway.core.times import to_datetime
+from gateway.profile import node_frame
 from gateway.profile.bound import Bound
 from gateway.profile.bound_nodes import Change, Event, Happening, Nodes
 from gateway.profile.happenings import CONDITION_FIELDS
+from gateway.profile.node_frame import Payload
 from simulators.faces.opcua_space import kinds, said, variant
 from simulators.model.facts import (
     AnyFact,
@@ -121,7 +122,7 @@ class Published:
             v=tuple(each for output in outputs if isinstance(output, Shown) for each in self._changes(output)),
             e=tuple(self._happening(output) for output in outputs if not isinstance(output, Shown)),
         )
-        again = opcua_frame.decode(opcua_frame.encode(payload))
+        again = node_frame.decode(node_frame.encode(payload))
         for observed in self._nodes.decode(self._station, again.v, again.e):
             assert isinstance(observed, Readings | Record)
             yield observed
