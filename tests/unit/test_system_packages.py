@@ -12,7 +12,19 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / ".ci/system-packages"
 REAL = ("sh", "cat", "chmod", "grep", "ls", "mv", "rm", "sed")
-SERVERS = ("mosquitto", "mosquitto_pub", "rabbitmq-server", "postgres", "strace", "socat", "node", "npm", "mbpoll")
+SERVERS = (
+    "mosquitto",
+    "mosquitto_pub",
+    "rabbitmq-server",
+    "postgres",
+    "strace",
+    "socat",
+    "node",
+    "npm",
+    "mbpoll",
+    "tshark",
+    "tcpdump",
+)
 HEADER = "include/modbus/modbus.h"
 
 PYTHON = """
@@ -152,7 +164,7 @@ def test_missing_servers_are_no_failure_for_a_plain_user(machine: Machine) -> No
     assert done.returncode == 0
     assert (
         "install with: sudo apt-get install --no-install-recommends mosquitto-clients rabbitmq-server postgresql strace socat "
-        "nodejs npm mbpoll libmodbus-dev\n"
+        "nodejs npm mbpoll tshark tcpdump libmodbus-dev\n"
     ) in done.stderr
     assert "will be skipped" in done.stderr
 
@@ -198,7 +210,7 @@ def test_root_installs_and_no_service_starts(machine: Machine) -> None:
     assert done.returncode == 0
     assert (
         "running: apt-get install --no-install-recommends mosquitto mosquitto-clients rabbitmq-server postgresql strace socat nodejs "
-        "npm mbpoll libmodbus-dev\n"
+        "npm mbpoll tshark tcpdump libmodbus-dev\n"
     ) in done.stderr
     assert [call.split()[-1] for call in machine.apt_calls()] == ["update", "libmodbus-dev"]
     held = (machine.root / "policy-while-installing").read_text(encoding="utf-8")
