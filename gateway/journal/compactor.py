@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -24,7 +23,10 @@ from gateway.core import times
 from gateway.journal.chunk_store import delete_chunks, insert_chunks, insert_clocks
 from gateway.journal.compact import Merge, Stretch, Window, blocks, due_merges, merged
 from gateway.journal.database import reader_engine
+from gateway.journal.packing import PackingSettings
+from gateway.journal.piece import Piece
 from gateway.journal.sample_state import COMPACTED, set_state, state
+from gateway.journal.upkeep import EventUpkeep
 
 log = logging.getLogger("lineside.journal")
 
@@ -32,12 +34,14 @@ log = logging.getLogger("lineside.journal")
 class CompactionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """When samples are compacted, and how hard the thread works.
 
-    most: hot samples that start it; older_s: so does the age of the oldest of them, so that those of a quiet line are
-    compacted too. rest_s: samples stay hot at least this long. settled_s: chunks of a day to which nothing came for so
-    long are merged, however few. check_s: pause between looks when nothing was due. rows: hot samples deleted in one
+    enabled: False: samples stay as they are, and what is compacted is not merged. most: hot samples that start it;
+    older_s: so does the age of the oldest of them, so that those of a quiet line are compacted too. rest_s: samples stay
+    hot at least this long. settled_s: chunks of a day to which nothing came for so long are merged, however few. check_s:
+    pause between looks when nothing was due. rows: hot samples deleted in one
     piece. share: part of its time that the thread reads and computes, unless four times `most` wait for it.
     """
 
+    enabled: bool = True
     most: int = 65_536
     older_s: float = 3600.0
     rest_s: float = 60.0
@@ -46,12 +50,6 @@ class CompactionSettings(msgspec.Struct, frozen=True, kw_only=True):
     merge_check_s: float = 600.0
     rows: int = 5000
     share: float = 0.25
-
-
-class Piece(Protocol):
-    """One transaction. `apply` returns about how many bytes it writes; 0: it was overtaken, and is dropped."""
-
-    def apply(self, connection: Connection) -> int: ...
 
 
 class _Store(msgspec.Struct, frozen=True):
@@ -108,9 +106,12 @@ _FAR = 4
 class Compactor:
     """`start` and `stop` belong to whoever runs the writer; `step` is called on its thread, between transactions."""
 
-    def __init__(self, path: Path, settings: CompactionSettings) -> None:
+    def __init__(self, path: Path, settings: CompactionSettings, packing: PackingSettings | None = None) -> None:
         self._path = path
         self._settings = settings
+        self._events = None if packing is None else EventUpkeep(packing, self._rest)
+        self.seconds = 0.0
+        """Processor time that the thread has taken."""
         self._stop = threading.Event()
         self._taken = threading.Event()
         self._piece: Piece | None = None
@@ -173,6 +174,7 @@ class Compactor:
                     if not told:
                         log.exception("compaction of samples fails; they stay as they are")
                     told = True
+                self.seconds = time.thread_time()
                 if not busy:
                     self._stop.wait(self._settings.check_s)
         finally:
@@ -199,6 +201,17 @@ class Compactor:
 
     def pieces(self, connection: Connection) -> Iterator[Piece | None]:
         """What is due, one piece after the other, each to be applied before the next is asked for. None: nothing yet."""
+        events = self._events
+        if events is not None:
+            yield from events.pieces(connection)
+        for piece in self._of_samples(connection):
+            yield piece
+            if events is not None:
+                yield from events.urgent(connection)
+
+    def _of_samples(self, connection: Connection) -> Iterator[Piece | None]:
+        if not self._settings.enabled:
+            return
         yield from self._deletions(connection)
         if self._due(connection):
             yield from self._stretch(connection)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from gateway.core.errors import JournalError
-from gateway.journal.schema import APPLICATION_ID, MIGRATIONS
+from gateway.journal.schema import APPLICATION_ID, MIGRATIONS, SUPERSEDED
 
 Synchronous = Literal["full", "normal"]
 
@@ -124,6 +124,8 @@ def migrate(connection: Connection, path: Path) -> str:
         if number == 0:
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
             connection.exec_driver_sql("INSERT INTO meta VALUES ('journal', ?), ('head', '0')", (secrets.token_hex(4),))
+            for index in SUPERSEDED:
+                connection.exec_driver_sql(f"DROP INDEX {index}")
         connection.exec_driver_sql(f"PRAGMA user_version={number + 1}")
         connection.exec_driver_sql("COMMIT")
     journal: str = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'journal'").scalar_one()

@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -17,22 +18,22 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from gateway.core.errors import JournalError
+from gateway.journal.body_check import damaged
 from gateway.journal.database import reader_engine
+from gateway.journal.fault import DAMAGE, error_code, is_damage
 from gateway.journal.sample_state import COMPACTED
 from gateway.journal.schema import APPLICATION_ID
 
 log = logging.getLogger("lineside.journal")
 
-_CORRUPT, _NOT_A_DATABASE, _INTERRUPTED = 11, 26, 9
+_INTERRUPTED = 9
 _STEPS = 5_000
 """Of SQLite's machine, or pages, between two looks at the clock."""
 _MOST = 20
 """Problems that are listed; the first one decides."""
+_UNPACKED = 200
+"""Packed events of which a quick look tries whether they can be read; a thorough one tries all."""
 _ERROR_CODE = re.compile(r"error code=(\d+)")
-
-
-class JournalDamaged(JournalError):
-    """The journal's file is damaged and was put aside: whoever opens the journal again begins a new one."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 class Contents(msgspec.Struct, frozen=True):
     """What a journal's file holds. first: the oldest event's number, None without events. holes: numbers missing between
-    the oldest event and the newest, which only a restore or a salvage leaves."""
+    the oldest event and the newest: retention of single messages leaves them, and a salvage."""
 
     journal: str
     version: int
@@ -55,22 +56,12 @@ class Contents(msgspec.Struct, frozen=True):
     holes: int
 
 
-def is_damage(error: DatabaseError) -> bool:
-    """Whether SQLite says that what it read makes no sense."""
-    return error_code(error) in (_CORRUPT, _NOT_A_DATABASE)
-
-
-def error_code(error: DatabaseError) -> int:
-    """SQLite's primary result code; 0 when the error is not SQLite's."""
-    return int(getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF
-
-
 def examine(
     path: Path, *, thorough: bool, seconds: float | None = None, stopped: Callable[[], bool] = lambda: False
 ) -> Finding:
     """Look at the whole file, on a connection of its own, so that nothing comes from anybody's memory.
 
-    thorough: indexes against tables too, which takes several times as long. The look ends, incomplete, after `seconds`
+    thorough: indexes against tables too, which takes several times as long, and every packed event unpacked. The look ends, incomplete, after `seconds`
     or when `stopped`. Raises JournalError when the file cannot be read: that says nothing about what is in it.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -83,7 +74,9 @@ def examine(
                 lambda: stopped() or (deadline is not None and time.monotonic() > deadline), _STEPS
             )
             kind = "integrity_check" if thorough else "quick_check"
-            said = connection.exec_driver_sql(f"PRAGMA {kind}({_MOST})").scalars().all()
+            said = list(connection.exec_driver_sql(f"PRAGMA {kind}({_MOST})").scalars().all())
+            if said == ["ok"]:
+                said += islice(damaged(connection, None if thorough else _UNPACKED), _MOST)
             driver.set_progress_handler(None, 0)
     except DatabaseError as error:
         if is_damage(error):
@@ -96,7 +89,7 @@ def examine(
     problems = tuple(line for line in said if line != "ok")
     for line in problems:
         code = _ERROR_CODE.search(line)
-        if code is not None and int(code[1]) & 0xFF not in (_CORRUPT, _NOT_A_DATABASE):
+        if code is not None and int(code[1]) & 0xFF not in DAMAGE:
             raise JournalError(f"{path} cannot be read: {line}")
     return Finding(True, problems)
 

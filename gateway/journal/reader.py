@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, not_, or_, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError
 
 from gateway.core.errors import CursorGone, JournalError
-from gateway.core.event import Event, Origin, Place
+from gateway.core.event import Event, Place
 from gateway.core.times import Micros
 from gateway.journal import schema
+from gateway.journal.bodies import Bodies
 from gateway.journal.database import reader_engine
-from gateway.journal.filter import Choice, Filter
+from gateway.journal.event_state import events_gone, head
+from gateway.journal.filter import Filter
+from gateway.journal.postings import newest
 from gateway.journal.rows import row_event, uuid_bytes, uuid_text
+from gateway.journal.search import search
 
 T = TypeVar("T")
 _e, _p, _m = schema.event.c, schema.place.c, schema.message.c
@@ -28,9 +32,10 @@ _EVENT = (
     .join(schema.place, _p.id == _e.place)
     .join(schema.message, _m.id == _e.message)
 )
-_ORIGINS = tuple(Origin)
 
 
+_ROWS = 100
+"""Events that are read in one statement."""
 _STEPS = 100_000
 """Of SQLite's machine between two looks at the clock: some milliseconds."""
 
@@ -95,8 +100,8 @@ class Quarantined(msgspec.Struct, frozen=True):
 class Reader:
     """Runs its queries on threads of its own, so that a long one holds up neither the event loop nor the writer.
 
-    scan: how many positions one page may look at; a filter that fits nothing in them gives an empty page with a moved
-    `next`, so that no read transaction lasts long. page_bytes: a page ends with the event that brings it to this many.
+    scan: how many events one page may look at, of those that the indexes lead to; where fewer than a page of them fit the
+    filter, it is shorter or empty with a moved `next`, so that no read transaction lasts long. page_bytes: a page ends with the event that brings it to this many.
     longest_s: what takes longer is interrupted: while it reads, the WAL cannot be cut.
     """
 
@@ -105,6 +110,7 @@ class Reader:
     ) -> None:
         self._engine = reader_engine(path, connections=threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal-read")
+        self._bodies = Bodies()
         self._scan = scan
         self._page_bytes = page_bytes
         self._longest_s = longest_s
@@ -156,28 +162,31 @@ class Reader:
         oldest, head = _bounds(connection)
         check_position(after, oldest, head, exact=exact)
         after = max(after, oldest - 1)
-        end = min(head, after + self._scan)
-        # Which ones first, over indexes alone, then their rows: sorting rows with bodies took a hundred times as long.
-        chosen = _where(select(_e.seq), wanted, after, end).where(_e.seq > after, _e.seq <= end)
-        rows = connection.execute(_EVENT.where(_e.seq.in_(chosen.order_by(_e.seq).limit(limit))).order_by(_e.seq))
+        # Which ones first, then their rows.
+        found = search(connection, wanted, after=after, upto=head, limit=limit, most=self._scan)
         events: list[Placed] = []
         size = 0
-        for row in rows:  # fetched as it goes, so that a page of huge messages ends early
-            events.append(_placed(row, self.journal))
-            size += len(events[-1].event.raw)
-            if size >= self._page_bytes:
-                break
-        rows.close()
-        full = len(events) == limit or size >= self._page_bytes
-        last = events[-1].event.seq if full else end
-        return Page(events, last, last < head, head)
+        for portion in _portions(found.numbers):
+            rows = connection.execute(_EVENT.where(_e.seq.in_(portion)).order_by(_e.seq))
+            for row in rows:  # fetched as it goes, so that a page of huge messages ends early
+                events.append(self._placed(connection, row))
+                size += len(events[-1].event.raw)
+                if size >= self._page_bytes:
+                    rows.close()
+                    last = events[-1].event.seq
+                    return Page(events, last, last < head, head)
+        return Page(events, found.upto, found.upto < head, head)
+
+    def _placed(self, connection: Connection, row: Any) -> Placed:
+        whole = self._bodies.row(connection, row)
+        return Placed(row_event(whole[:-2]), Place(self.journal, row[-2], row[-1]))
 
     async def event(self, id_: str) -> Placed | None:
         """One event by its id (canonical UUID text), or None."""
 
         def work(connection: Connection) -> Placed | None:
             row = connection.execute(_EVENT.where(_e.id == uuid_bytes(id_))).first()
-            return None if row is None else _placed(row, self.journal)
+            return None if row is None else self._placed(connection, row)
 
         return await self.run(work)
 
@@ -218,11 +227,11 @@ class Reader:
         """The newest event of each of these stations."""
 
         def work(connection: Connection) -> dict[str, Last]:
+            known = connection.execute(select(_p.id, _p.station).where(_p.station.in_(stations)))
+            places: dict[int, str] = dict(tuple(row) for row in known)
             found: dict[str, int] = {}
-            for number, station in connection.execute(select(_p.id, _p.station).where(_p.station.in_(stations))):
-                seq = connection.exec_driver_sql("SELECT max(seq) FROM event WHERE place = ?", (number,)).scalar()
-                if seq is not None:
-                    found[station] = max(seq, found.get(station, 0))
+            for number, seq in newest(connection, places).items():
+                found[places[number]] = max(seq, found.get(places[number], 0))
             stations_of = {seq: station for station, seq in found.items()}
             rows = connection.execute(
                 select(_e.seq, _e.id, _e.time, _e.received, _m.name)
@@ -245,56 +254,9 @@ def check_position(after: int, oldest: int, head: int, *, exact: bool = False) -
 
 
 def _bounds(connection: Connection) -> tuple[int, int]:
-    head = int(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'head'").scalar_one())
-    oldest = connection.exec_driver_sql("SELECT min(seq) FROM event").scalar()
-    return (head + 1 if oldest is None else oldest), head
+    return events_gone(connection) + 1, head(connection)
 
 
-def _placed(row: Any, journal: str) -> Placed:
-    return Placed(row_event(row[:-2]), Place(journal, row[-2], row[-1]))
-
-
-def _where(query: Select[Any], wanted: Filter, after: int, end: int) -> Select[Any]:
-    places = [
-        clause for clause in (_choice(_p.line, wanted.line), _choice(_p.station, wanted.station)) if clause is not None
-    ]
-    if places:
-        query = query.where(_e.place.in_(select(_p.id).where(*places)))
-    name = _choice(_m.name, wanted.message)
-    if name is not None:
-        query = query.where(_e.message.in_(select(_m.id).where(name)))
-    if wanted.origin.wanted:
-        query = query.where(_e.origin.in_([i for i, o in enumerate(_ORIGINS) if wanted.origin.accepts(o)]))
-    if wanted.origin.unwanted:
-        query = query.where(_e.origin.not_in([i for i, o in enumerate(_ORIGINS) if o in wanted.origin.unwanted]))
-    if wanted.start is not None:
-        query = query.where(_e.time >= wanted.start)
-    if wanted.end is not None:
-        query = query.where(_e.time < wanted.end)
-    if wanted.unit.wanted:
-        query = query.where(_e.seq.in_(_unit_seqs(wanted.unit.wanted, after, end)))
-    if wanted.unit.unwanted:
-        query = query.where(_e.seq.not_in(_unit_seqs(wanted.unit.unwanted, after, end)))
-    return query
-
-
-def _unit_seqs(names: tuple[str, ...], after: int, end: int) -> Select[Any]:
-    units, links = schema.unit.c, schema.event_unit.c
-    return select(links.seq).where(
-        links.unit.in_(select(units.id).where(units.name.in_(names))), links.seq > after, links.seq <= end
-    )
-
-
-def _choice(column: Any, choice: Choice) -> Any:
-    def fits(patterns: tuple[str, ...]) -> Any:
-        exact = [pattern for pattern in patterns if not pattern.endswith("*")]
-        prefixes = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
-        # LIKE would not tell upper from lower case
-        return or_(column.in_(exact), *(func.substr(column, 1, len(prefix)) == prefix for prefix in prefixes))
-
-    clauses = []
-    if choice.wanted:
-        clauses.append(fits(choice.wanted))
-    if choice.unwanted:
-        clauses.append(or_(column.is_(None), not_(fits(choice.unwanted))))
-    return and_(*clauses) if clauses else None
+def _portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Few first: a page of huge messages ends with them."""
+    yield from (numbers[at : at + _ROWS] for at in range(0, len(numbers), _ROWS))

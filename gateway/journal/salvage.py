@@ -23,13 +23,16 @@ from sqlalchemy.exc import DatabaseError
 from gateway.core import times
 from gateway.core.errors import JournalError
 from gateway.core.times import Micros
-from gateway.journal import aside
+from gateway.journal import aside, postings
 from gateway.journal.aside import DAMAGED, SALVAGED, size, wal_path
+from gateway.journal.bodies import Bodies, BodyDamaged
+from gateway.journal.compactor import applied
 from gateway.journal.copying import settle
 from gateway.journal.database import copy_engine, migrate, reader_engine
 from gateway.journal.salvage_header import fold_wal, replace_schema
 from gateway.journal.salvage_pages import rows_on_pages
-from gateway.journal.salvage_rows import Row, keyed, numbered
+from gateway.journal.salvage_rows import Hole, Row, keyed, numbered
+from gateway.journal.sample_state import set_state
 
 log = logging.getLogger("lineside.journal")
 
@@ -39,6 +42,8 @@ _SHARE = 0.25
 _SPARE = 256 << 20
 _HOLES = 1000
 _ID = "journal"
+_MADE_AGAIN = ("event_posting", "event_span")
+"""What follows from the events: a row that is lost would make events hard to find that are not."""
 _LAST = 2**63 - 1
 
 
@@ -148,9 +153,12 @@ def _copy(source: Path, target: Path, name: str, pause: Callable[[float], None])
             write = write.execution_options(isolation_level="AUTOCOMMIT")
             migrate(write, target)
             for table in write.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'").scalars().all():
+                if table in _MADE_AGAIN:
+                    continue
                 made.rows[table] = _table(read, write, table, made, pause)
             if made.lost:
-                made.rows["event"] += _stray(source, write, made, pause)
+                made.rows["event"] += _stray(source, read, write, made, pause)
+            _file(write)
             write.exec_driver_sql(
                 "UPDATE meta SET value = max(CAST(value AS INTEGER), (SELECT coalesce(max(seq), 0) FROM event)) "
                 "WHERE key = 'head'"
@@ -160,6 +168,13 @@ def _copy(source: Path, target: Path, name: str, pause: Callable[[float], None])
         reading.dispose()
         writing.dispose()
     return made
+
+
+def _file(write: Connection) -> None:
+    """Make the index of what is there now."""
+    set_state(write, postings.FILED, 0)
+    for piece in postings.due(write):
+        applied(piece, write)
 
 
 def _table(read: Connection, write: Connection, table: str, made: Salvaged, pause: Callable[[float], None]) -> int:
@@ -181,6 +196,8 @@ def _table(read: Connection, write: Connection, table: str, made: Salvaged, paus
     if table == "meta":  # its id is the new file's own
         insert = insert.replace("OR IGNORE", "OR REPLACE")
         rows = (row for row in rows if row[0] != _ID)
+    if table == "event":
+        rows = _readable(read, rows, lost)
     count = 0
     for batch in _batches(rows):
         begun = time.monotonic()
@@ -192,7 +209,19 @@ def _table(read: Connection, write: Connection, table: str, made: Salvaged, paus
     return count
 
 
-def _stray(source: Path, write: Connection, made: Salvaged, pause: Callable[[float], None]) -> int:
+def _readable(read: Connection, rows: Iterable[Row], lost: Hole) -> Iterator[Row]:
+    """Events of which can be told what they say."""
+    bodies = Bodies()
+    for row in rows:
+        try:
+            bodies.row(read, row)
+        except (BodyDamaged, TypeError):  # or a row that lost a part
+            lost(row[0], row[0])
+        else:
+            yield row
+
+
+def _stray(source: Path, read: Connection, write: Connection, made: Salvaged, pause: Callable[[float], None]) -> int:
     """Events that the table does not lead to any more, from their own pages. What is then still missing is lost.
 
     Without those of the WAL: SQLite reads that itself, or nothing.
@@ -209,9 +238,9 @@ def _stray(source: Path, write: Connection, made: Salvaged, pause: Callable[[flo
         at = bisect_right(firsts, number) - 1
         return at >= 0 and number <= lasts[at]
 
-    found = rows_on_pages(source, columns, wanted, pause)
+    found = ([number, *values[1:]] for number, values in rows_on_pages(source, columns, wanted, pause))
     count = 0
-    for batch in _batches([number, *values[1:]] for number, values in found):
+    for batch in _batches(_readable(read, found, lambda first, last: None)):
         write.exec_driver_sql("BEGIN")
         count += sum(write.exec_driver_sql(insert, tuple(row)).rowcount for row in batch)
         write.exec_driver_sql("COMMIT")

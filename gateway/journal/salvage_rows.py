@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from gateway.journal.integrity import error_code, is_damage
+from gateway.journal.fault import error_code, is_damage
 
 Row = Sequence[Any]
 Hole = Callable[[int, int | None], None]

@@ -38,7 +38,9 @@ event = Table(
     Column("cfx_target", Text),
     Column("cfx_request", Text),
     Column("digest", LargeBinary),
-    Column("compact", Integer),  # 1: raw has no insignificant white space
+    # Lowest bit: the message has no insignificant white space. The rest: the dictionary with which it is packed, 0: it is
+    # not (gateway/journal/bodies.py).
+    Column("compact", Integer),
     Column("body_at", Integer),  # where the body starts in the compact text; -1: there is none
     Column("body_size", Integer),
     Column("raw", LargeBinary),
@@ -251,5 +253,21 @@ INSERT INTO meta SELECT 'samples_compacted', coalesce((SELECT min(n) - 1 FROM sa
 INSERT INTO meta SELECT 'samples_gone', value FROM meta WHERE key = 'samples_compacted';
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SAMPLES, _CHUNKS)
+_PACKED = """
+CREATE TABLE dictionary (number INTEGER PRIMARY KEY, learned INTEGER NOT NULL, ratio REAL NOT NULL, events INTEGER NOT NULL,
+  before INTEGER NOT NULL, after INTEGER NOT NULL, first INTEGER, last INTEGER);
+CREATE TABLE dictionary_copy (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE event_posting (place INTEGER NOT NULL, message INTEGER NOT NULL, origin INTEGER NOT NULL, block INTEGER NOT NULL,
+  numbers BLOB NOT NULL, PRIMARY KEY (place, message, origin, block)) WITHOUT ROWID;
+CREATE TABLE event_span (level INTEGER NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, earliest INTEGER NOT NULL,
+  latest INTEGER NOT NULL, PRIMARY KEY (level, number, place)) WITHOUT ROWID;
+INSERT INTO meta VALUES ('events_packed', '0');
+INSERT INTO meta VALUES ('events_filed', '0');
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SAMPLES, _CHUNKS, _PACKED)
 """Migration n brings a file from `user_version` n to n + 1. Never edited once released, only added to."""
+
+SUPERSEDED = ("event_place", "event_message", "event_time")
+"""Indexes of migration 1 that `gateway.journal.postings` has taken the place of. A new journal does without; where there are
+events already, dropping them would take too long, and they stay."""
