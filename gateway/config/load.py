@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from gateway.config import profiles, rules
+from gateway.config.capture import Capture
+from gateway.config.journal import Journal
 from gateway.config.models import (
     NAME,
     Auth,
@@ -18,17 +20,16 @@ from gateway.config.models import (
     Gateway,
     Http,
     InPlace,
-    Journal,
     Limits,
     Line,
     LooseStation,
     Named,
     Source,
     Station,
-    Table,
     Timing,
 )
 from gateway.config.plan import Placed
+from gateway.config.table import Table
 from gateway.core.document import Document, KeyPath
 from gateway.core.errors import ConfigError
 from gateway.core.problems import Problems, allowed, fields, suggestion, unknown
@@ -103,6 +104,7 @@ _TABLES: Mapping[str, type[Table]] = {
     "auth": Auth,
     "limits": Limits,
     "timing": Timing,
+    "capture": Capture,
 }
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 import zoneinfo
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     PlainSerializer,
@@ -22,7 +20,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gateway.config.address import Address, Listen
-from gateway.core.files import LocalFile, LocalPath
+from gateway.config.capture import Capture
+from gateway.config.journal import Journal
+from gateway.config.table import Table
+from gateway.core.files import LocalFile
 from gateway.core.sizes import Bytes
 from gateway.profile.bound import Bound
 
@@ -95,12 +96,6 @@ Handles = Annotated[
 ]
 
 
-class Table(BaseModel):
-    """What all tables have in common. Lists arrive as tuples (see load)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
-
-
 class Gateway(Table):
     """Who this gateway is."""
 
@@ -120,46 +115,6 @@ class Gateway(Table):
     )
     golden_ids: tuple[Text, ...] = Field(
         default=(), description="Ids of reference boards that are run for checking; `*` stands for any characters."
-    )
-
-
-class Retention(Table):
-    """How much history is kept; the oldest goes first. What is left out does not limit."""
-
-    days: Annotated[float, Field(gt=0, le=36_525)] | None = Field(default=None, description="Age in days.")
-    bytes: Bytes | None = Field(default=None, description='Size of the journal\'s file, such as `"40GB"`.')
-
-    @model_validator(mode="after")
-    def _limits(self) -> Self:
-        if self.days is None and self.bytes is None:
-            raise PydanticCustomError("retention", "must limit something: name days, bytes or both")
-        return self
-
-
-class Journal(Table):
-    """Where history is kept."""
-
-    path: LocalPath = Field(
-        default=Path("data/lineside.db"),
-        description="The journal's file. Its folder belongs to one gateway alone; no network drive.",
-    )
-    synchronous: Literal["full", "normal"] = Field(
-        default="full",
-        description="`full`: acknowledged events survive a power cut. `normal`: they survive the end of the process only.",
-    )
-    retention: Retention = Field(
-        default=Retention(days=90.0, bytes=40_000_000_000),
-        description="How much history is kept. Default: 90 days, at most 40GB.",
-    )
-    dedup_days: Annotated[float, Field(gt=0, le=36_525)] = Field(
-        default=30.0, description="Days for which a repeated message is recognised, also where history is shorter."
-    )
-    ballast: Bytes = Field(
-        default=64 << 20,
-        description="Space held back beside the journal and given free on a full disk, so that retention can run; 0: none.",
-    )
-    quarantine: Bytes = Field(
-        default=1 << 30, description="Most bytes of messages nobody could read; the oldest go first."
     )
 
 
@@ -351,6 +306,7 @@ class Config(Table):
     auth: Auth | None = Field(default=None, description="Who may use the HTTP interface.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of memory.")
     timing: Timing = Field(default_factory=Timing, description="Intervals.")
+    capture: Capture = Field(default_factory=Capture, description="Recording of what machines send, as files.")
     connection: tuple[Annotated[InstanceOf[BaseModel], WithJsonSchema({})], ...] = Field(
         default=(), description="Connections that stations share."
     )

@@ -72,7 +72,7 @@ def reference(protocols: Protocols, sinks: Kinds = MappingProxyType({})) -> str:
     whole = schema(protocols, sinks)
     definitions = whole["$defs"]
     parts: list[str] = []
-    for key in ("gateway", "journal", "http", "auth", "limits", "timing"):
+    for key in ("gateway", "journal", "http", "auth", "limits", "timing", "capture"):
         parts += section(f"`[{key}]`", key, resolved(whole["properties"][key], definitions), definitions)
     for protocol in sorted(protocols):
         table = deepcopy(definitions[f"{protocol}.in-place"])

@@ -20,7 +20,8 @@ from gateway.journal import aside
 from gateway.journal.aside import size
 from gateway.journal.copying import HASTE, Pace, Progress, copy, settle
 from gateway.journal.database import copy_engine, writer_engine
-from gateway.journal.integrity import Contents, contents, examine, is_damage
+from gateway.journal.fault import is_damage
+from gateway.journal.integrity import Contents, contents, examine
 from gateway.journal.lock import Lock, lock_path
 from gateway.journal.schema import MIGRATIONS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from gateway.core.sample import Value
 from gateway.core.times import Micros
 from gateway.journal.chunk_store import ChunkMark, ChunkSource, chunks_between
 from gateway.journal.reader import check_position
-from gateway.journal.sample_state import COMPACTED, GONE, newest, state
+from gateway.journal.sample_state import COMPACTED, gone, newest, state
 from gateway.journal.samples import restored
 
 
@@ -37,8 +37,9 @@ class Following(msgspec.Struct, frozen=True):
 def following(connection: Connection, after: int, limit: int, *, exact: bool = True) -> Following:
     """The samples behind number `after`, of all series.
 
-    Raises CursorGone `expired` when retention has removed one behind `after` already, whatever its series; `future`
-    beyond the newest. exact: position 0 is a position like any other.
+    Retention removes the chunks of one series before those of another with the same numbers: what is left of them comes,
+    and what is not makes no position invalid. Raises CursorGone `expired` when there are numbers behind `after` of which
+    nothing is left at all; `future` beyond the newest. exact: position 0 is a position like any other.
     """
     oldest, head = follow_bounds(connection)
     check_position(after, oldest, head, exact=exact)
@@ -46,7 +47,11 @@ def following(connection: Connection, after: int, limit: int, *, exact: bool = T
     compacted = state(connection, COMPACTED)
     if after < compacted:
         upto = min(after + limit, compacted)
-        return Following(sorted(_cold(connection, after, upto), key=lambda one: one.n), upto, head)
+        marks = chunks_between(connection, after, upto)
+        if not marks:  # a hole may be long
+            behind = connection.exec_driver_sql("SELECT min(first) FROM sample_chunk WHERE last > ?", (upto,)).scalar()
+            return Following([], compacted if behind is None else min(compacted, behind - 1), head)
+        return Following(sorted(_cold(connection, marks, after, upto), key=lambda one: one.n), upto, head)
     rows = connection.exec_driver_sql(
         "SELECT n, series, time, received, value, quality FROM sample WHERE n > ? ORDER BY n LIMIT ?", (after, limit)
     )
@@ -57,14 +62,13 @@ def following(connection: Connection, after: int, limit: int, *, exact: bool = T
 
 
 def follow_bounds(connection: Connection) -> tuple[int, int]:
-    """(oldest number from which nothing was removed, newest)."""
-    removed = connection.exec_driver_sql("SELECT coalesce(max(removed), 0) FROM series").scalar_one()
-    return max(removed, state(connection, GONE)) + 1, newest(connection)
+    """(oldest number of which something may be left, newest)."""
+    return gone(connection) + 1, newest(connection)
 
 
-def _cold(connection: Connection, after: int, upto: int) -> Iterator[Numbered]:
+def _cold(connection: Connection, marks: Sequence[ChunkMark], after: int, upto: int) -> Iterator[Numbered]:
     source = ChunkSource(connection)
-    for mark in chunks_between(connection, after, upto):
+    for mark in marks:
         yield from _of(source, mark, after, upto)
 
 

@@ -9,6 +9,9 @@ COMPACTED = "samples_compacted"
 GONE = "samples_gone"
 """Up to this number retention has removed samples of every series, before they were compacted."""
 
+EMPTY = "samples_empty"
+"""Up to this number nothing of any series is left: chunks that overlap went one by one. Written when the first goes."""
+
 
 def state(connection: Connection, key: str) -> int:
     return int(connection.exec_driver_sql("SELECT value FROM meta WHERE key = ?", (key,)).scalar_one())
@@ -16,6 +19,17 @@ def state(connection: Connection, key: str) -> int:
 
 def set_state(connection: Connection, key: str, number: int) -> None:
     connection.exec_driver_sql("UPDATE meta SET value = ? WHERE key = ?", (str(number), key))
+
+
+def put_state(connection: Connection, key: str, number: int) -> None:
+    """Of a number that may not be there yet."""
+    connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(number)))
+
+
+def gone(connection: Connection) -> int:
+    """Up to this number nothing of any series is left."""
+    empty = connection.exec_driver_sql("SELECT value FROM meta WHERE key = ?", (EMPTY,)).scalar()
+    return max(state(connection, GONE), int(empty or 0))
 
 
 def newest(connection: Connection) -> int:

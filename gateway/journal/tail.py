@@ -29,15 +29,26 @@ class Entry:
 class Chunk:
     """The events of one commit, consecutive from `first` to `last`."""
 
-    __slots__ = ("entries", "first", "last", "shared", "size")
+    __slots__ = ("_entries", "_events", "first", "last", "shared", "size")
 
     def __init__(self, events: list[Event]) -> None:
-        self.entries = [Entry(event) for event in events]
+        self._events = events
+        self._entries: list[Entry] | None = None
         self.first = events[0].seq
         self.last = events[-1].seq
         self.size = sum(len(event.raw) for event in events)
         self.shared: dict[str, object] = {}
         """What readers of one kind made of this chunk, for all others of that kind; keys begin with its name."""
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Made when the first reader wants them: most commits of a gateway that nobody listens to never need any."""
+        if self._entries is None:
+            self._entries = [Entry(event) for event in self._events]
+        return self._entries
 
     def matching(self, wanted: Filter, after: int) -> Iterator[Entry]:
         for entry in self.entries:
@@ -73,7 +84,7 @@ class Tail:
         self._size += chunk.size
         while len(self._chunks) > 1 and (self._events > self._limit_events or self._size > self._limit_size):
             old = self._chunks.popleft()
-            self._events -= len(old.entries)
+            self._events -= len(old)
             self._size -= old.size
         self.head = chunk.last
         self._wake()

@@ -33,11 +33,24 @@ class Seen(msgspec.Struct, gc=False):
     reused: bool = False
 
 
+class Recalled:
+    """What the journal had when a transaction asked for it, for whoever wants to ask the same again elsewhere.
+
+    ids: those events' ids that were known. positions: how far a source was read, of what of it.
+    """
+
+    __slots__ = ("ids", "positions")
+
+    def __init__(self) -> None:
+        self.ids: dict[str, Seen] = {}
+        self.positions: dict[tuple[str, str], bytes] = {}
+
+
 class Names:
     """Small numbers for long texts, remembered across commits and dropped with a rollback."""
 
     def __init__(self) -> None:
-        self.places: dict[tuple[str, str, str | None, str | None, str | None], int] = {}
+        self.places: dict[tuple[str | None, str | None, str | None], int] = {}
         self.messages: dict[str, int] = {}
         self.units: dict[str, int] = {}
         self.last_unit: int | None = None
@@ -67,9 +80,13 @@ class Transaction:
         self._states: dict[str, tuple[int, Micros, bytes]] = {}
         self._dedup: dict[bytes, tuple[str, bytes | None, Micros, int, int]] = {}
         self._touched = False
+        self._read: set[tuple[str, str]] = set()
+        """Positions that were asked for or changed: what is found there from now on may be this transaction's own."""
         self.head = head
         self.quarantine_dropped = 0
         self.events: list[Event] = []
+        self.recalled: Recalled | None = None
+        """Set by whoever wants to know what was asked, before it is."""
 
     # -- identity
 
@@ -82,6 +99,9 @@ class Transaction:
                 known = wanted[id_]
                 if remembered or known not in found:  # what dedup has of an event goes beyond its row
                     found[known] = Seen(owner, digest, repeats, bool(reused))
+        if self.recalled is not None:
+            for id_, seen in found.items():  # what is found goes on being counted by the asker
+                self.recalled.ids.setdefault(id_, Seen(seen.owner, seen.digest, seen.repeats, seen.reused))
         return found
 
     def remember(self, id_: str, seen: Seen, at: Micros) -> None:
@@ -96,15 +116,21 @@ class Transaction:
         event.seq = self.head
         self._rows.append(event_row(event, self._place_id(event), self._message_id(event.message), digest, text))
         head = self.head
-        names = dict.fromkeys([ref.id for ref in event.unit_refs] + [*event.also_units])
-        self._links += [(head, name) for name in names if name is not None]
+        refs, also = event.unit_refs, event.also_units
+        if len(refs) == 1 and not also:  # as of most boards
+            if refs[0].id is not None:
+                self._links.append((head, refs[0].id))
+        elif refs or also:
+            names = dict.fromkeys([ref.id for ref in refs] + [*also])
+            self._links += [(head, name) for name in names if name is not None]
         self.events.append(event)
         return self.head
 
     def _place_id(self, event: Event) -> int:
-        key = (self._place.site, self._place.gateway, event.line, event.station, event.handle)
-        number = self._names.places.get(key)
+        known = (event.line, event.station, event.handle)
+        number = self._names.places.get(known)
         if number is None:
+            key = (self._place.site, self._place.gateway, *known)
             number = self._connection.exec_driver_sql(
                 "SELECT id FROM place WHERE site IS ? AND gateway IS ? AND line IS ? AND station IS ? AND handle IS ?",
                 key,
@@ -113,7 +139,7 @@ class Transaction:
                 number = self._insert(
                     "INSERT INTO place (site, gateway, line, station, handle) VALUES (?, ?, ?, ?, ?)", key
                 )
-            self._names.places[key] = number
+            self._names.places[known] = number
         return number
 
     def _message_id(self, name: str) -> int:
@@ -195,6 +221,7 @@ class Transaction:
     def save_position(self, source: str, key: str, value: bytes) -> None:
         """How far a source was read (file offsets), committed with the events that came of it."""
         self._touched = True
+        self._read.add((source, key))
         self._connection.exec_driver_sql(
             "INSERT OR REPLACE INTO source_position VALUES (?, ?, ?)", (source, key, value)
         )
@@ -202,11 +229,16 @@ class Transaction:
     def position(self, source: str, key: str) -> bytes | None:
         """How far it was read, with what this transaction has changed; None when that is not known."""
         rows = self._statements.rows("SELECT value FROM source_position WHERE source = ? AND key = ?", (source, key))
-        return rows[0][0] if rows else None
+        known: bytes | None = rows[0][0] if rows else None
+        if self.recalled is not None and known is not None and (source, key) not in self._read:
+            self.recalled.positions[source, key] = known
+        self._read.add((source, key))
+        return known
 
     def forget_position(self, source: str, key: str) -> None:
         """It will not be read again."""
         self._touched = True
+        self._read.add((source, key))
         self._statements.run("DELETE FROM source_position WHERE source = ? AND key = ?", (source, key))
 
     def open_gap(self, id_: str, *, source: str, station: str | None, cause: str, basis: str, start: Micros) -> None:

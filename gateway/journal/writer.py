@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -23,12 +22,16 @@ from gateway.core.event import Event, Place
 from gateway.journal.ballast import Ballast
 from gateway.journal.compactor import CompactionSettings, Compactor
 from gateway.journal.database import Synchronous, migrate, writer_engine
+from gateway.journal.fault import is_damage
+from gateway.journal.figures import Figures
 from gateway.journal.first_look import JournalDamaged, look, retire, retire_unread
-from gateway.journal.integrity import is_damage
+from gateway.journal.holders import Holders
 from gateway.journal.lock import Lock
+from gateway.journal.packing import PackingSettings
 from gateway.journal.retention import Retention, RetentionLimits
 from gateway.journal.rows import uuid_text
 from gateway.journal.transaction import Names, Transaction
+from gateway.journal.wal import Wal
 
 log = logging.getLogger("lineside.journal")
 
@@ -38,7 +41,6 @@ Item = TypeVar("Item")
 # What SQLite says about values; anything else from it (full, I/O, locked, damaged) is about the disk.
 _ABOUT_DATA = (DataError, IntegrityError, ProgrammingError, NotSupportedError)
 _MOST_REFUSALS = 3
-_TRUNCATE_AGAIN_S = 10.0
 _DOUBT_AGAIN_S = 600.0
 """Looking at a whole journal takes long; one that was called damaged and is not is looked at again only then."""
 _DELETED = 8 << 20
@@ -82,6 +84,7 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: float = 0.25
     retention: RetentionLimits = RetentionLimits()
     compaction: CompactionSettings = CompactionSettings()
+    packing: PackingSettings = PackingSettings()
 
 
 class Stall(msgspec.Struct, frozen=True):
@@ -115,21 +118,29 @@ class Writer:
         self._engine: Engine | None = None
         self._connection: Connection | None = None
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), settings.ballast_bytes)
-        self._retention = Retention(settings.retention)
-        self._compactor = Compactor(path, settings.compaction)
+        self.holders = Holders()
+        self._retention = Retention(settings.retention, self.holders)
+        self._compactor = Compactor(path, settings.compaction, settings.packing)
         self._refusals = 0  # of one item, in a row
         # On a full disk the ballast must have room for what the WAL holds, or there is no way to empty it.
-        self._checkpoint_bytes = min(
-            settings.checkpoint_bytes, settings.ballast_bytes // 4 or settings.checkpoint_bytes
-        )
-        self._unmerged = 0  # about how many bytes the WAL holds that are not in the file yet
-        self._truncate_after = 0.0
+        most = min(settings.checkpoint_bytes, settings.ballast_bytes // 4 or settings.checkpoint_bytes)
+        self._wal = Wal(path, checkpoint_bytes=most, truncate_bytes=settings.truncate_bytes)
         self._doubt_after = 0.0
         self._put_off = False  # maintenance failed last time, and was told of
 
     @property
     def place(self) -> Place:
         return Place(self.journal, self._site, self._gateway)
+
+    @property
+    def figures(self) -> Figures:
+        """What the journal weighs, as retention last saw it."""
+        return self._retention.figures
+
+    @property
+    def compaction_s(self) -> float:
+        """Processor time that compaction has taken."""
+        return self._compactor.seconds
 
     @property
     def lock(self) -> Lock:
@@ -288,8 +299,9 @@ class Writer:
         connection.exec_driver_sql("COMMIT")
         self.head = transaction.head
         self.commits += 1
-        self._unmerged += 16_384 + sum(len(event.raw) + 2048 for event in transaction.events)
-        self._unmerged += transaction.sample_count * _SAMPLE
+        self._retention.committed(transaction.events, transaction.sample_count)
+        written = 16_384 + sum(len(event.raw) + 2048 for event in transaction.events)
+        self._wal.wrote(written + transaction.sample_count * _SAMPLE)
         return transaction.events
 
     def _doubt(self) -> None:
@@ -332,34 +344,23 @@ class Writer:
         self._names.clear()
         deleted = False
         try:
-            self._empty_wal()
+            self._wal.empty(self._open)
             self._ballast.release()
-            deleted = self._retention.step(self._open, full=True, between=self._empty_wal)
+            deleted = self._retention.step(self._open, full=True, between=lambda: self._wal.empty(self._open))
         except DatabaseError:
             self._roll_back_quietly()
         # Where there was nothing to delete it is kept for when there is; else it needs more room than this.
         self._ballast.fill(now=True, spare=deleted)
 
-    def _empty_wal(self) -> None:
-        """Where there is room for what it holds: a checkpoint that gets stuck half way would only take the ballast's."""
-        pages = self._open.exec_driver_sql("PRAGMA page_count").scalar_one()
-        size = self._open.exec_driver_sql("PRAGMA page_size").scalar_one()
-        disk = os.statvfs(self.path.parent)
-        if pages * size - self.path.stat().st_size > disk.f_bavail * disk.f_frsize:
-            return
-        with contextlib.suppress(DatabaseError):
-            self._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
-            self._unmerged = 0
-
     # -- between batches
 
     def _maintain(self) -> None:
         try:
-            self._checkpoint()
+            self._wal.checkpoint(self._open)
             if self._retention.step(self._open):
                 self._names.clear()
-                self._unmerged += _DELETED
-            self._unmerged += self._compactor.step(self._open)
+                self._wal.wrote(_DELETED)
+            self._wal.wrote(self._compactor.step(self._open))
             self._put_off = False
         except DatabaseError as error:
             self._roll_back_quietly()
@@ -371,18 +372,6 @@ class Writer:
             self._put_off = True
         if self.stall is None:
             self._ballast.fill()
-
-    def _checkpoint(self) -> None:
-        if self._unmerged < self._checkpoint_bytes:
-            return
-        size = self.path.with_name(self.path.name + "-wal").stat().st_size
-        if size > self.settings.truncate_bytes and time.monotonic() > self._truncate_after:
-            # Needs a moment without readers; when there is none now, not again soon.
-            self._open.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
-            self._truncate_after = time.monotonic() + _TRUNCATE_AGAIN_S
-        else:
-            self._open.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
-        self._unmerged = 0
 
     def _roll_back_quietly(self) -> None:
         with contextlib.suppress(DatabaseError):

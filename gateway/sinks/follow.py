@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import uuid
@@ -16,6 +17,8 @@ from gateway.core import times
 from gateway.core.errors import ConfigError, CursorGone, JournalError, NotConnected
 from gateway.core.event import Event
 from gateway.core.times import Micros
+from gateway.journal.holders import Holder, Loss, What
+from gateway.journal.transaction import Transaction
 from gateway.sinks.ahead import Ahead
 from gateway.sinks.metrics import SinkMetrics
 from gateway.sinks.sink import Session, Sink
@@ -27,6 +30,11 @@ _LOOK_S = 1.0
 """How often it is looked whether there are new samples: only events wake us."""
 
 
+Effect = Callable[[Transaction], None]
+Record = Callable[[Event, Effect | None], object]
+"""Stores an event of the gateway's own, and in the same transaction what belongs to it."""
+
+
 class SinkState(StrEnum):
     DOWN = "down"
     CONNECTED = "connected"
@@ -34,17 +42,22 @@ class SinkState(StrEnum):
 
 
 class FollowSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Pauses in seconds, as between attempts to connect to machines (`gateway.supervisor.settings`)."""
+    """Pauses in seconds, as between attempts to connect to machines (`gateway.supervisor.settings`).
+
+    tell_again_s: least time between two events about what retention removed: where a sink is too slow for good, each of
+    them pushes something else out.
+    """
 
     retry_first_s: float = 1.0
     retry_most_s: float = 60.0
     settled_s: float = 10.0
+    tell_again_s: float = 10.0
 
 
 class Follower:
     """Follows the journal for one sink, from where the destination says that it has it.
 
-    record: stores an event of the gateway's own. draw: evenly from 0 to 1, for the pauses. state, since, tried, reason:
+    holder: for whom retention keeps what the destination has not taken; it is told how far that is. draw: evenly from 0 to 1, for the pauses. state, since, tried, reason:
     for `/readyz`, as a connection has them.
     """
 
@@ -55,7 +68,8 @@ class Follower:
         metrics: SinkMetrics,
         settings: FollowSettings,
         *,
-        record: Callable[[Event], object],
+        holder: Holder,
+        record: Record,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.name = sink.name
@@ -67,7 +81,9 @@ class Follower:
         self._sink = sink
         self._source = source
         self._settings = settings
+        self._holder = holder
         self._record = record
+        self._tell_after = 0.0
         self._draw = draw
         labels = (sink.name, sink.kind)
         self._events = metrics.events.labels(*labels)
@@ -130,6 +146,7 @@ class Follower:
             self._connects.inc()
             self._up.set(1)
             log.info("sink %s: connected, goes on behind event %d", self.name, session.event)
+            self._moved(session)
             await self._follow(session)
 
     async def _follow(self, session: Session) -> None:
@@ -158,8 +175,10 @@ class Follower:
                 raise NotConnected(_ahead(source.place.journal, session.event, head)) from gone
             self._skip("events", session.event, oldest - 1)
             await session.take_events((), oldest - 1)
+            self._moved(session)
             return True
         self._lag_events.set(page.head - session.event)
+        self._missing("events", session.event)
         if page.upto == session.event:
             return False
         if page.upto < page.head:
@@ -171,7 +190,7 @@ class Follower:
             self._refused.inc(session.refused - refused)
             log.error("sink %s: %d events were refused for what is in them", self.name, session.refused - refused)
         self._lag_events.set(page.head - session.event)
-        self._took()
+        self._took(session)
         return page.upto < page.head
 
     async def _take_samples(self, session: Session, ahead: Ahead[Samples]) -> bool:
@@ -184,8 +203,10 @@ class Follower:
                 raise NotConnected(_ahead(source.place.journal, session.sample, head)) from gone
             self._skip("samples", session.sample, oldest - 1)
             await session.take_samples((), oldest - 1)
+            self._moved(session)
             return True
         self._lag_samples.set(page.head - session.sample)
+        self._missing("samples", session.sample)
         if page.upto == session.sample:
             return False
         if page.upto < page.head:
@@ -193,19 +214,50 @@ class Follower:
         await session.take_samples(page.samples, page.upto)
         self._samples.inc(len(page.samples))
         self._lag_samples.set(page.head - session.sample)
-        self._took()
+        self._took(session)
         return page.upto < page.head
 
-    def _took(self) -> None:
+    def _took(self, session: Session) -> None:
         self._change(SinkState.PROVEN)
+        self._moved(session)
 
-    def _skip(self, what: str, after: int, upto: int) -> None:
+    def _moved(self, session: Session) -> None:
+        self._holder.moved(event=session.event, sample=session.sample)
+
+    def _skip(self, what: What, after: int, upto: int) -> None:
         """Retention was faster: said in the journal, before the sink goes on behind it."""
-        self._missed.inc(upto - after)
-        log.error("sink %s: %s %d to %d were removed before it took them", self.name, what, after + 1, upto)
-        body = {"Sink": self.name, "What": what, "First": after + 1, "Last": upto, "Cause": "expired"}
-        at = times.now()
-        self._record(gateway_event("DeliveryGap", body, at=at, key=f"{self.name} {uuid.uuid4().hex}"))
+        if self._holder.lost(what) is None:  # gone before the sink was known here, or the destination has gone back
+            self._tell(what, after + 1, upto, None, None)
+
+    def _missing(self, what: What, upto: int) -> None:
+        """Say what retention took away before the sink had it, once the sink is behind that. It may be among what was
+        just taken where that was read a moment before: rather too much is called missing than too little."""
+        clock = asyncio.get_running_loop().time()
+        if clock < self._tell_after:
+            return
+        loss = self._holder.loss(what, upto)
+        if loss is not None:
+            self._tell_after = clock + self._settings.tell_again_s
+            self._tell(what, loss.first, loss.last, loss, functools.partial(self._holder.settled, loss))
+
+    def _tell(self, what: What, first: int, last: int, loss: Loss | None, effect: Effect | None) -> None:
+        count = last - first + 1 if loss is None else loss.count
+        self._missed.inc(count)
+        log.error("sink %s: %d %s of %d to %d were removed before it took them", self.name, count, what, first, last)
+        journal = self._source.place.journal
+        body = {
+            "Sink": self.name,
+            "What": what,
+            "First": first,
+            "Last": last,
+            "Cause": "expired" if loss is None else loss.cause,
+            "From": f"{journal}:{first - 1}",
+            "To": f"{journal}:{last}",
+            "Count": None if loss is None else loss.count,
+            "Bytes": None if loss is None else loss.bytes,
+        }
+        key = f"{self.name} {uuid.uuid4().hex}"
+        self._record(gateway_event("DeliveryGap", body, at=times.now(), key=key), effect)
 
 
 def _ahead(journal: str, has: int, head: int) -> str:

@@ -56,13 +56,15 @@ class Session(Protocol):
 class Sink(Protocol):
     """A sink contains no retry, sleep, log of its failures or metric: `Follower` has them.
 
-    Whatever is wrong with the destination is NotConnected.
+    Whatever is wrong with the destination is NotConnected. budget_bytes: of what it has not taken, how much the journal
+    keeps for it beyond its limits.
     """
 
     name: str
     kind: str
     batch: Batch
     interval_s: float
+    budget_bytes: int
 
     def connect(self, place: Place) -> AbstractAsyncContextManager[Session]:
         """For the journal of this place."""

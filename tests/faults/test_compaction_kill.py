@@ -29,9 +29,9 @@ ROUNDS = 15
 
 
 @contextmanager
-def working(path: Path) -> Iterator[tuple[subprocess.Popen[str], Queue[str | None]]]:
+def working(path: Path, writer: str = "compacting_writer") -> Iterator[tuple[subprocess.Popen[str], Queue[str | None]]]:
     """The process, and what it says as it says it."""
-    command = [sys.executable, "-m", "tests.faults.compacting_writer", str(path)]
+    command = [sys.executable, "-m", f"tests.faults.{writer}", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     said: Queue[str | None] = Queue()
     assert process.stdout is not None

@@ -10,8 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.config.address import Address
+from gateway.config.journal import Retention
 from gateway.config.load import check_secrets, load
-from gateway.config.models import InPlace, Named, Retention
+from gateway.config.models import InPlace, Named
 from gateway.core.errors import ConfigError
 from tests.unit.config.conftest import HEAD, Amqp, Finds, Loads, Mqtt
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from gateway.journal.chunk_store import ChunkMark, chunks_on
-from gateway.journal.compactor import CompactionSettings, Compactor, Piece, applied
+from gateway.journal.compactor import CompactionSettings, Compactor, applied
 from gateway.journal.database import reader_engine
+from gateway.journal.piece import Piece
 from gateway.journal.writer import Writer
 
 NOW = CompactionSettings(most=1000, rest_s=-1e9, settled_s=-1e9, merge_check_s=0.0, share=1.0, rows=700)

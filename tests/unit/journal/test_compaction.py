@@ -331,11 +331,29 @@ async def test_who_follows_gets_every_sample_once_wherever_it_is(tmp_path: Path)
         ]
         with pytest.raises(CursorGone):
             following(writer._open, len(made) + 1, 1)
-        writer._open.exec_driver_sql("UPDATE series SET removed = 50 WHERE id = 2")
+
+
+async def test_what_is_left_of_a_stretch_comes_though_one_series_of_it_is_gone(tmp_path: Path) -> None:
+    """Retention takes chunks one by one, and their numbers overlap: who is in the middle loses no other series."""
+    settings = WriterSettings(synchronous="normal", ballast_bytes=0, retention=RetentionLimits(days=1, check_s=0))
+    with journal(tmp_path, settings) as writer:
+        made = [sample(float(n), now() + n, signal=f"s[{n % 2 + 1}]") for n in range(4 * BLOCK)]
+        store(writer, [msgspec.structs.replace(one, received=now()) for one in made])
+        compact(writer, LARGE)
+        writer._open.exec_driver_sql("UPDATE sample_chunk SET received = ? WHERE series = 1", (now() - 5 * DAY,))
+        writer._retention.step(writer._open, full=True)
+        assert [mark.series for mark in all_chunks(writer._open)] == [2]
+        page = following(writer._open, 1000, 1000)
+        assert [one.n for one in page.samples] == list(range(1002, 2001, 2))
         with pytest.raises(CursorGone) as gone:
-            following(writer._open, 49, 1)
+            following(writer._open, 0, 1)
         assert gone.value.reason == "expired"
-        assert following(writer._open, 50, 1).samples[0].n == 51
+        assert following(writer._open, 1, 1).upto == 2
+        writer._open.exec_driver_sql("UPDATE sample_chunk SET received = ?", (now() - 5 * DAY,))
+        writer._retention.step(writer._open, full=True)
+        with pytest.raises(CursorGone):
+            following(writer._open, 4 * BLOCK - 1, 1)
+        assert following(writer._open, 4 * BLOCK, 1).samples == []
 
 
 async def test_a_clock_that_was_in_the_future_stops_nothing(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from gateway.core.errors import JournalError
-from gateway.journal import first_look, integrity
+from gateway.journal import bodies, fault, first_look
 from gateway.journal.aside import suspect_path
+from gateway.journal.database import reader_engine
 from gateway.journal.first_look import JournalDamaged
 from gateway.journal.integrity import Finding, contents, examine
 from gateway.journal.retention import RetentionLimits
@@ -50,7 +51,7 @@ def test_damage_is_found(sound: Path, thorough: bool) -> None:
 
 
 def test_only_the_thorough_look_compares_indexes(sound: Path) -> None:
-    page = leaves(sound, "event_time")[1]
+    page = leaves(sound, "event_id")[1]
     with sound.open("r+b") as file:
         file.seek(page * PAGE - 4)
         file.write(b"\x01\x02\x03\x04")
@@ -65,8 +66,8 @@ def test_a_look_ends_in_time(sound: Path) -> None:
 def test_a_file_that_cannot_be_read_says_nothing_about_damage(sound: Path, tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="cannot be read"):
         examine(tmp_path / "none.db", thorough=False)
-    assert [integrity.error_code(error) for error in _io_errors()] == [10, 13]
-    assert not any(map(integrity.is_damage, _io_errors()))
+    assert [fault.error_code(error) for error in _io_errors()] == [10, 13]
+    assert not any(map(fault.is_damage, _io_errors()))
 
 
 def _io_errors() -> Iterator[DatabaseError]:
@@ -89,6 +90,21 @@ def test_a_page_that_the_disk_does_not_give_is_no_damage(sound: Path, monkeypatc
     monkeypatch.setattr(Connection, "exec_driver_sql", lambda *_: Said())
     with pytest.raises(JournalError, match="cannot be read"):
         examine(sound, thorough=True)
+
+
+def test_a_dictionary_that_the_disk_does_not_give_is_no_damage(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken for lost in both its places, it would cost the whole journal its place."""
+    engine = reader_engine(sound, connections=1)
+    with engine.connect() as connection:
+        monkeypatch.setattr(Connection, "exec_driver_sql", lambda *_: _raise(next(_io_errors())))
+        with pytest.raises(DatabaseError, match="disk"):
+            bodies.dictionary(connection, 1)
+        monkeypatch.undo()
+    engine.dispose()
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 # -- at the start

@@ -180,7 +180,7 @@ def test_the_ballast_is_kept_for_when_there_is_something_to_delete(
         assert ballast.exists()
         writer._retention = Retention(RetentionLimits(bytes=0))
         during: list[bool] = []
-        monkeypatch.setattr(writer, "_empty_wal", lambda: during.append(ballast.exists()))
+        monkeypatch.setattr(writer._wal, "empty", lambda connection: during.append(ballast.exists()))
         writer._make_room()
         assert during[0], "what the WAL holds must not eat it up"
         assert during[1:]
