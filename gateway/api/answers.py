@@ -91,6 +91,8 @@ class Station(Answer, frozen=True):
     """
 
     id: str
+    site: str
+    gateway: str
     line: str | None
     name: str
     machine_class: str = msgspec.field(name="class")
@@ -144,6 +146,8 @@ class Signal(Answer, frozen=True):
 
 class Signals(Answer, frozen=True):
     station: str
+    site: str
+    gateway: str
     signals: list[Signal]
     as_of: Cursor
 
@@ -170,6 +174,7 @@ class Line(Answer, frozen=True):
     """stations: ids in the order of the route."""
 
     name: str
+    site: str
     stations: list[str]
 
 
@@ -185,6 +190,8 @@ class Gap(Answer, frozen=True):
     """A time in which a machine may have said something that we do not have. `to` is null while it lasts."""
 
     id: str
+    site: str
+    gateway: str
     source: str
     station: str | None
     cause: str
@@ -267,3 +274,52 @@ class Readiness(Answer, frozen=True):
 
     ready: bool
     components: list[Component] | None
+
+
+class Keep(Answer, frozen=True, forbid_unknown_fields=True):
+    """A ring: whole files older than that go, and the oldest when all are larger than that. null: no such limit."""
+
+    seconds: Annotated[float, Meta(ge=1)] | None = None
+    bytes: Annotated[int, Meta(ge=100_000)] | None = None
+
+
+class CaptureOrder(Answer, frozen=True, forbid_unknown_fields=True):
+    """stations, sources: their ids and names; none of both: everything that is heard. keep: null: nothing goes. redact: serial
+    numbers are replaced."""
+
+    name: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    stations: list[str] = []
+    sources: list[str] = []
+    keep: Keep | None = None
+    redact: bool = False
+
+
+class CaptureFile(Answer, frozen=True):
+    """written: when it was written to last."""
+
+    name: str
+    bytes: int
+    written: Time
+
+
+class Capture(Answer, frozen=True):
+    """reason: why it stopped by itself. The counts are of this run, null when it does not run; missed_frames: what could not
+    be kept up with; left_out_frames: what could not be redacted."""
+
+    name: str
+    running: bool
+    reason: str | None
+    stations: list[str]
+    sources: list[str]
+    keep: Keep | None
+    redact: bool
+    bytes: int
+    frames: int | None
+    events: int | None
+    missed_frames: int | None
+    left_out_frames: int | None
+    files: list[CaptureFile]
+
+
+class Captures(Answer, frozen=True):
+    captures: list[Capture]

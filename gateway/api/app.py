@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,58 +14,74 @@ from starlette.responses import Response
 
 from gateway.api import cursor, document
 from gateway.api.access import Access, Gate
+from gateway.api.captures import Captures
 from gateway.api.context import Context, HttpSettings
 from gateway.api.document import Documentation
 from gateway.api.events import Events
+from gateway.api.gaps import GapLog, Gaps, GatewayGaps
+from gateway.api.gateway_samples import GatewaySamples
+from gateway.api.gateway_stations import GatewayStations
 from gateway.api.health import Health
 from gateway.api.log import EventLog
 from gateway.api.outlet import Readers
 from gateway.api.problems import Kind, Problem
+from gateway.api.quarantine import GatewayQuarantine, Quarantine, QuarantineLog
 from gateway.api.query import Query
-from gateway.api.records import Records
 from gateway.api.route import Route
-from gateway.api.samples import Samples
+from gateway.api.samples import SampleLog, Samples
 from gateway.api.scopes import SCOPES
 from gateway.api.session import Sessions
-from gateway.api.stations import Stations
+from gateway.api.stations import Stations, StationView
+from gateway.api.watch import Watch, Watched
+from gateway.capture import captures as capture
 from gateway.core.errors import CursorGone, JournalError
 from gateway.core.telemetry import Telemetry
+from gateway.core.times import Micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What the API answers from: the routes are the same, whatever these are."""
+
+    log: EventLog
+    stations: StationView
+    samples: SampleLog
+    gaps: GapLog
+    quarantine: QuarantineLog
+    watched: Watched
+    captures: capture.Captures | None = None
 
 
 def create_app(context: Context) -> FastAPI:
     """The HTTP API of one gateway; `gateway.api.server` runs it. Raises ConfigError when the token file cannot be used."""
-    access = Access(context.http)
-    readers = Readers(context.http.readers)
-    routes = (
-        *Events(context.log, readers, keepalive_s=context.http.keepalive_s).routes(),
-        *Stations(context).routes(),
-        *Samples(context).routes(),
-        *Records(context).routes(),
-        *Sessions(context.http, access).routes(),
-        *Health(context, access, readers).routes(),
+    sources = Sources(
+        log=context.log,
+        stations=GatewayStations(context),
+        samples=GatewaySamples(context),
+        gaps=GatewayGaps(context),
+        quarantine=GatewayQuarantine(context),
+        watched=Health(context),
+        captures=context.captures,
     )
     return assemble(
-        routes,
-        access,
-        readers,
-        log=context.log,
-        http=context.http,
-        telemetry=context.telemetry,
-        version=context.version,
+        sources, context.http, telemetry=context.telemetry, version=context.version, started=context.started
     )
 
 
-def assemble(
-    routes: Sequence[Route],
-    access: Access,
-    readers: Readers,
-    *,
-    log: EventLog,
-    http: HttpSettings,
-    telemetry: Telemetry,
-    version: str,
-) -> FastAPI:
-    """An application of these routes, with their documents, behind the same checks, on whatever log."""
+def assemble(sources: Sources, http: HttpSettings, *, telemetry: Telemetry, version: str, started: Micros) -> FastAPI:
+    """Every route over these, behind the same checks, with their documents. Raises ConfigError like `create_app`."""
+    log, access, readers = sources.log, Access(http), Readers(http.readers)
+    watch = Watch(sources.watched, access, readers, telemetry, version=version, started=started)
+    routes: tuple[Route, ...] = (
+        *Events(log, readers, keepalive_s=http.keepalive_s).routes(),
+        *Stations(log, sources.stations).routes(),
+        *Samples(log, sources.samples).routes(),
+        *Gaps(log, sources.gaps).routes(),
+        *Quarantine(log, sources.quarantine).routes(),
+        *Captures(sources.captures, readers).routes(),
+        *Sessions(http, access).routes(),
+        *watch.routes(),
+    )
     documentation = Documentation(version=version)
     routes = (*routes, *documentation.routes())
     documentation.document = document.describe(routes, version=version)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.api.log import EventLog, JournalLog
+from gateway.capture.captures import Captures
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
 from gateway.ingest.ingest import Ingest
@@ -62,6 +63,7 @@ class Context:
     supervisor: Supervisor
     telemetry: Telemetry
     retry: Callable[[int], Awaitable[bool]] | None = None
+    captures: Captures | None = None
     sinks: list[Outlet] = field(default_factory=list)
     extra_components: dict[str, Callable[[], tuple[bool, str, Micros | None]]] = field(default_factory=dict)
 

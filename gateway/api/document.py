@@ -73,17 +73,18 @@ class Documentation:
 
     async def page(self, _: Request, query: Query) -> Response:
         query.check()
-        return _static("docs.html", "text/html")
+        return static("docs.html", "text/html")
 
     async def file(self, request: Request, query: Query) -> Response:
         query.check()
         name = request.path_params["file"]
         if name not in _FILES:
             raise missing(f"file {name!r}")
-        return _static(name, _FILES[name])
+        return static(name, _FILES[name])
 
 
-def _static(name: str, media_type: str) -> Response:
+def static(name: str, media_type: str) -> Response:
+    """A file of a page of ours, which gets nothing from elsewhere and sends nothing there."""
     content = files("gateway.api").joinpath("static", name).read_bytes()
     return Bytes(content, headers={"content-security-policy": _POLICY}, media_type=media_type)
 
@@ -132,6 +133,13 @@ def describe(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
     }
 
 
+def _id(route: Route) -> str:
+    """Pages have the names of what they show."""
+    page = "" if route.path.startswith(BASE) or "text/html" not in route.answers else "_page"
+    name = f"{route.method.lower()}_{route.path.removeprefix(BASE).strip('/') or 'start'}{page}"
+    return name.translate(str.maketrans("/.", "__", "{}"))
+
+
 def _operation(route: Route) -> dict[str, Any]:
     scope = SCOPES[route.method, route.path]
     content = {kind: {} if type_ is None else {"schema": _schema(type_)} for kind, type_ in route.answers.items()}
@@ -153,9 +161,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "description": route.description,
-        "operationId": f"{route.method.lower()}_{route.path.removeprefix(BASE).strip('/') or 'start'}".translate(
-            str.maketrans("/.", "__", "{}")
-        ),
+        "operationId": _id(route),
         "parameters": [parameter.document() for parameter in route.parameters],
         "responses": responses,
         "security": [] if scope is None else [{"token": [scope]}],

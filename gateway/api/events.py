@@ -11,13 +11,13 @@ from gateway.api.export import Export
 from gateway.api.live import EventStream
 from gateway.api.log import EventLog
 from gateway.api.outlet import Download, Json, Readers
+from gateway.api.places import EventFilter
 from gateway.api.problems import Fault, Kind, Problem, missing
 from gateway.api.query import AFTER, BODY, FILTER, LIMITED, Parameter, Query
 from gateway.api.route import Route, accepts
 from gateway.api.scopes import BASE
 from gateway.core import ids
 from gateway.core.event import encode
-from gateway.journal.filter import Filter
 from gateway.journal.reader import Placed, check_position
 
 ID = Parameter("id", "The event's `id`, a UUID.", {"type": "string", "format": "uuid"}, where="path")
@@ -99,7 +99,7 @@ class Events:
             )
         )
 
-    async def _export(self, position: int, exact: bool, wanted: Filter, body: bool, limit: int | None) -> Response:
+    async def _export(self, position: int, exact: bool, wanted: EventFilter, body: bool, limit: int | None) -> Response:
         oldest, head = await self._log.bounds()
         check_position(position, oldest, head, exact=exact)
         return Export(

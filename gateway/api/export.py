@@ -10,8 +10,8 @@ from starlette.types import Send
 from gateway.api import cursor
 from gateway.api.log import EventLog
 from gateway.api.outlet import Readers, Stream, send_pieces
+from gateway.api.places import EventFilter
 from gateway.core.errors import CursorGone, JournalError
-from gateway.journal.filter import Filter
 
 logger = logging.getLogger("lineside.api")
 
@@ -32,7 +32,7 @@ class Export(Stream):
         *,
         after: int,
         head: int,
-        wanted: Filter,
+        wanted: EventFilter,
         body: bool,
         limit: int | None,
         exact: bool,

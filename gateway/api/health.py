@@ -1,74 +1,21 @@
-"""`/healthz`, `/readyz`, `/metrics`: for those who watch the gateway itself."""
+"""How a gateway does: each of its parts for `/readyz`, and metrics that are looked up when somebody asks."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.requests import Request
-from starlette.responses import Response
-
 from gateway.api import answers
-from gateway.api.access import Access
 from gateway.api.context import Context
-from gateway.api.outlet import Bytes, Readers
-from gateway.api.query import Query
-from gateway.api.route import Route, json
 from gateway.core import times
 from gateway.core.times import Micros, rfc3339
 
 
 class Health:
-    """The endpoints of one gateway."""
+    """`gateway.api.watch.Watched` of one gateway."""
 
-    def __init__(self, context: Context, access: Access, readers: Readers) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._access = access
-        self._readers = readers
-
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route(
-                method="GET",
-                path="/healthz",
-                summary="Whether the gateway is alive",
-                endpoint=self.alive,
-                answers={"application/json": answers.Alive},
-            ),
-            Route(
-                method="GET",
-                path="/readyz",
-                summary="Whether all sources have been tried and the journal writes, and the state of each component",
-                endpoint=self.ready,
-                answers={"application/json": answers.Readiness},
-                statuses=(200, 503),
-            ),
-            Route(
-                method="GET",
-                path="/metrics",
-                summary="Metrics in Prometheus' text format",
-                endpoint=self.metrics,
-                answers={"text/plain": None},
-            ),
-        )
-
-    async def alive(self, _: Request, query: Query) -> Response:
-        query.check()
-        context = self._context
-        return json(answers.Alive(alive=True, version=context.version, started=rfc3339(context.started)))
-
-    async def ready(self, request: Request, query: Query) -> Response:
-        query.check()
-        components = self.components()
-        ready = all(component.ready for component in components)
-        shown = components if self._access.may_read(request) else None
-        return json(answers.Readiness(ready=ready, components=shown), 200 if ready else 503)
-
-    async def metrics(self, _: Request, query: Query) -> Response:
-        query.check()
-        self.refresh()
-        return Bytes(generate_latest(self._context.telemetry.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     # -- readiness
 
@@ -83,10 +30,6 @@ class Health:
             since = context.started if sink.since is None else sink.since
             reason = sink.reason if sink.tried else "not tried yet"
             found.append(_component(sink.name, "sink", sink.tried, sink.state, since, reason))
-        tokens = self._access.tokens
-        if tokens is not None:
-            state = "refused" if tokens.problem else "read"
-            found.append(_component("tokens", "tokens", True, state, tokens.since, tokens.problem))
         for name, look in context.extra_components.items():
             ready, reason, at = look()
             found.append(_component(name, "other", ready, "ready" if ready else "failing", at, reason))
@@ -96,7 +39,7 @@ class Health:
         context = self._context
         stall, alive = context.writer.stall, context.ingest.alive
         if stall is None and alive:
-            return _component("journal", "journal", True, "writing", context.started, None)
+            return _component("journal", "journal", True, "writing", context.started, context.writer.figures.over)
         if stall is not None:
             since = times.now() - int((time.monotonic() - stall.since) * 1e6)
             return _component("journal", "journal", False, "stalled", since, stall.reason)
@@ -122,8 +65,6 @@ class Health:
         stall = context.writer.stall
         metrics.journal_head.set(context.writer.head)
         metrics.journal_stalled.set(0 if stall is None else time.monotonic() - stall.since)
-        for kind, count in {"sse": 0, "ndjson": 0, **self._readers.count()}.items():
-            metrics.subscribers.labels(kind).set(count)
 
 
 def _component(

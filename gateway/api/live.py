@@ -19,8 +19,9 @@ from gateway.api import cursor
 from gateway.api.cursor import Cursor
 from gateway.api.log import EventLog, Line
 from gateway.api.outlet import PIECE, Readers, Stream, send_pieces
+from gateway.api.places import EventFilter
 from gateway.core.errors import CursorGone, JournalError
-from gateway.journal.filter import Filter
+from gateway.core.event import Event
 from gateway.journal.reader import check_position
 from gateway.journal.tail import Chunk, Entry
 
@@ -74,7 +75,7 @@ class EventStream(Stream):
         readers: Readers,
         *,
         start: Cursor | None,
-        wanted: Filter,
+        wanted: EventFilter,
         body: bool,
         keepalive_s: float,
     ) -> None:
@@ -199,9 +200,16 @@ class EventStream(Stream):
             return frame
         return sse(self._log.id, Line(seq, self._log.line(entry.event, body=self._body)))
 
+    def _here(self, event: Event) -> bool:
+        place = self._log.place(event)
+        return self._wanted.places.accepts(place.site, place.gateway)
+
     def _wanted_of(self, chunk: Chunk) -> None:
+        somewhere = bool(self._wanted.places)
         for entry in chunk.matching(self._wanted, self._position):
             seq = entry.event.seq
+            if somewhere and not self._here(entry.event):
+                continue
             if self._size >= PIECE:
                 self._position = seq - 1
                 return

@@ -7,8 +7,8 @@ from typing import Protocol
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.core.event import Event, encode
-from gateway.journal.filter import Filter
+from gateway.api.places import EventFilter
+from gateway.core.event import Event, Place, encode
 from gateway.journal.reader import Placed, Reader
 from gateway.journal.tail import Tail
 
@@ -38,7 +38,7 @@ class EventLog(Protocol):
     async def bounds(self) -> tuple[int, int]:
         """(oldest position still there, head); oldest is head + 1 when there is none. Raises JournalError."""
 
-    async def page(self, after: int, limit: int, wanted: Filter, *, exact: bool, body: bool) -> Lines:
+    async def page(self, after: int, limit: int, wanted: EventFilter, *, exact: bool, body: bool) -> Lines:
         """What follows position `after`. `exact`: 0 is a position like any other. Raises CursorGone, JournalError."""
 
     async def event(self, id_: str) -> Placed | None:
@@ -46,6 +46,9 @@ class EventLog(Protocol):
 
     def line(self, event: Event, *, body: bool) -> bytes:
         """The JSON of an event of the tail."""
+
+    def place(self, event: Event) -> Place:
+        """Whose an event of the tail is."""
 
 
 class JournalLog:
@@ -59,10 +62,14 @@ class JournalLog:
     async def bounds(self) -> tuple[int, int]:
         return await self._reader.bounds()
 
-    async def page(self, after: int, limit: int, wanted: Filter, *, exact: bool, body: bool) -> Lines:
+    async def page(self, after: int, limit: int, wanted: EventFilter, *, exact: bool, body: bool) -> Lines:
         def work(connection: Connection) -> Lines:  # encoded on the reader's thread
             found = self._reader.page(connection, after, limit, wanted, exact=exact)
-            lines = [Line(each.event.seq, encode(each.event, each.place, body=body)) for each in found.events]
+            lines = [
+                Line(each.event.seq, encode(each.event, each.place, body=body))
+                for each in found.events
+                if wanted.places.accepts(each.place.site, each.place.gateway)
+            ]
             return Lines(lines, found.next, found.more, found.head)
 
         return await self._reader.run(work)
@@ -72,3 +79,6 @@ class JournalLog:
 
     def line(self, event: Event, *, body: bool) -> bytes:
         return encode(event, self.tail.place, body=body)
+
+    def place(self, event: Event) -> Place:
+        return self.tail.place

@@ -26,11 +26,13 @@ class Kind(Enum):
     NOT_FOUND = ("not-found", 404, "There is no such thing")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not allowed here")
     RETRY_NOT_POSSIBLE = ("retry-not-possible", 409, "This message cannot be put through again")
+    CAPTURE_REFUSED = ("capture-refused", 409, "This cannot be done with the capture now")
     CURSOR_GONE = ("cursor-gone", 410, "The journal does not have this position")
     TOO_LARGE = ("too-large", 413, "The request is too large")
     UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "Send application/json")
     HOST_NOT_ALLOWED = ("host-not-allowed", 421, "This name is not ours")
     INTERNAL_ERROR = ("internal-error", 500, "Lineside failed; its log says why")
+    ONLY_AT_GATEWAY = ("only-at-gateway", 501, "Only the gateway that received it has this")
     JOURNAL_UNAVAILABLE = ("journal-unavailable", 503, "The journal cannot be read or written")
     TOO_MANY_READERS = ("too-many-readers", 503, "Too many streams and exports are open")
 

@@ -10,10 +10,11 @@ from starlette.requests import Request
 
 from gateway.api import cursor
 from gateway.api.cursor import Cursor
+from gateway.api.places import EventFilter, Places
 from gateway.api.problems import Fault, Kind, Problem
 from gateway.core.event import Origin
 from gateway.core.times import Micros, parse_rfc3339
-from gateway.journal.filter import Choice, Filter
+from gateway.journal.filter import Choice
 
 LIMIT = 100
 MOST = 1000
@@ -56,7 +57,12 @@ LIMITED = Parameter(
 )
 FROM = Parameter("from", f"Earliest `time`, inclusive; {_TIME}.", {"type": "string", "format": "date-time"})
 TO = Parameter("to", f"Latest `time`, exclusive; {_TIME}.", {"type": "string", "format": "date-time"})
+PLACES = (
+    Parameter("site", f"Site of the gateway. {_CHOICE}", repeated=True),
+    Parameter("gateway", f"Name of the gateway: where several have a station of the same id, which one. {_CHOICE}", repeated=True),
+)  # fmt: skip
 FILTER = (
+    *PLACES,
     Parameter("line", f"Name of the line. {_CHOICE}", repeated=True),
     Parameter("station", f"Id of the station, such as `L1.pnp1`. {_CHOICE}", repeated=True),
     Parameter(
@@ -159,8 +165,12 @@ class Query:
             (unwanted if value.startswith("!") else wanted).append(text)
         return Choice(tuple(wanted), tuple(unwanted))
 
-    def filter(self) -> Filter:
-        return Filter(
+    def places(self) -> Places:
+        return Places(self.choice("site"), self.choice("gateway"))
+
+    def filter(self) -> EventFilter:
+        return EventFilter(
+            places=self.places(),
             line=self.choice("line"),
             station=self.choice("station"),
             message=self.choice("message"),

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api import answers, cursor, resolution, sample_buckets
-from gateway.api.context import Context
 from gateway.api.cursor import FROM_OLDEST, Cursor
+from gateway.api.log import EventLog
 from gateway.api.outlet import Bytes
+from gateway.api.places import Places
 from gateway.api.problems import Kind, Problem, missing
-from gateway.api.query import AFTER, FROM, TO, Parameter, Query
+from gateway.api.query import AFTER, FROM, PLACES, TO, Parameter, Query
 from gateway.api.route import Route, accepts, json
 from gateway.api.scopes import BASE
 from gateway.api.stations import ID
 from gateway.core.errors import CursorGone
-from gateway.core.sample import Quality, Sample, SignalKey, Value, signal_key
-from gateway.core.times import rfc3339
-from gateway.journal.sample_buckets import BucketReader, TooFine, Wanted
-from gateway.journal.sample_reader import SamplePage, SampleReader, Series
+from gateway.journal.sample_buckets import Buckets, TooFine, Wanted
+from gateway.journal.sample_reader import SamplePage
 
 CSV = "text/csv"
 _LIMIT, _MOST = 1000, 10_000
 _PARAMETERS = (
     Parameter("station", "Id of the station, such as `L1.reflow`.", required=True),
     Parameter("signal", "The signal, such as `zone.temperature[3]`, percent-encoded.", required=True),
+    *PLACES,
     FROM,
     TO,
     resolution.PARAMETER,
@@ -38,14 +41,36 @@ _PARAMETERS = (
 )
 
 
-class Samples:
-    """The endpoints, over one journal. `as_of` is read before the rest, as for stations."""
+class Named(msgspec.Struct, frozen=True):
+    """A signal as it is asked for."""
 
-    def __init__(self, context: Context) -> None:
-        self._ingest = context.ingest
-        self._journal = context.reader.journal
-        self._single = SampleReader(context.reader)
-        self._buckets = BucketReader(context.reader)
+    station: str
+    signal: str
+    places: Places
+
+
+class SampleLog(Protocol):
+    """Samples by positions of their own. Raises JournalError; Problem where several gateways have what was named."""
+
+    async def signals(self, station: str, places: Places) -> answers.Signals | None:
+        """None when there is no such station. `as_of` is filled in by the caller."""
+
+    async def page(self, named: Named, wanted: Wanted, *, after: int, limit: int, exact: bool) -> SamplePage | None:
+        """As `gateway.journal.sample_reader.SampleReader.page`; the length of a stretch does not matter."""
+
+    async def bounds(self, named: Named) -> tuple[int, int]:
+        """(oldest position of the signal from which nothing was removed, newest of all samples)."""
+
+    async def buckets(self, named: Named, wanted: Wanted) -> Buckets | None:
+        """As `gateway.journal.sample_buckets.BucketReader.buckets`. Raises TooFine."""
+
+
+class Samples:
+    """The endpoints. `as_of` is read before the rest, as for stations."""
+
+    def __init__(self, log: EventLog, samples: SampleLog) -> None:
+        self._log = log
+        self._samples = samples
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -54,7 +79,7 @@ class Samples:
                 path=f"{BASE}/stations/{{id}}/signals",
                 summary="The signals of a station, each with its newest value",
                 endpoint=self.signals,
-                parameters=(ID,),
+                parameters=(ID, *PLACES),
                 answers={"application/json": answers.Signals},
                 problems=(Kind.NOT_FOUND,),
             ),
@@ -73,19 +98,17 @@ class Samples:
         )
 
     async def signals(self, request: Request, query: Query) -> Response:
+        places = query.places()
         query.check()
         as_of = self._head()
         station = request.path_params["id"]
-        newest = {(sample.signal, sample.unit): sample for sample in self._ingest.stepper.signals(station)}
-        stored = await self._single.series(station)
-        if not (newest or stored or station in self._ingest.stations.by_id):
+        found = await self._samples.signals(station, places)
+        if found is None:
             raise missing(f"station {station!r}")
-        unheard = [_unheard(series) for series in stored if (series.signal, series.unit) not in newest]
-        found = [*map(_heard, newest.values()), *unheard]
-        return json(answers.Signals(station=station, signals=found, as_of=as_of))
+        return json(msgspec.structs.replace(found, as_of=as_of))
 
     async def samples(self, request: Request, query: Query) -> Response:
-        station, signal = query.needed("station"), query.needed("signal")
+        named = Named(query.needed("station"), query.needed("signal"), query.places())
         start, end = query.instant("from"), query.instant("to")
         if start is not None and end is not None and start > end:
             query.wrong("to", "is before `from`", "a time at or after `from`")
@@ -99,118 +122,71 @@ class Samples:
         wanted = Wanted(start=start, end=end, step=step if isinstance(step, int) else None, unit=query.one("unit"))
         # Who has a position was given single samples before.
         if step != resolution.RAW and query.one("after") is None:
-            found = await self._summed(request, station, signal, wanted)
+            found = await self._summed(request, named, wanted)
             if found is not None:
                 return found
-        return await self._page(request, station, signal, wanted, after=after, limit=limit)
+        return await self._page(request, named, wanted, after=after, limit=limit)
 
-    async def _summed(self, request: Request, station: str, signal: str, wanted: Wanted) -> Response | None:
+    async def _summed(self, request: Request, named: Named, wanted: Wanted) -> Response | None:
         """None: the range is so short that single samples serve."""
         as_of = self._head()
         try:
-            found = await self._buckets.buckets(station, signal, wanted)
+            found = await self._samples.buckets(named, wanted)
         except TooFine as error:
             raise sample_buckets.too_fine(error) from error
         if found is None:
-            raise _never(station, signal, wanted)
+            raise _never(named, wanted)
         if found.step == 0:
             return None
         if accepts(request, CSV):
             return Bytes(sample_buckets.lines(found), media_type=CSV)
-        return json(sample_buckets.answer(found, station=station, signal=signal, as_of=as_of))
+        return json(sample_buckets.answer(found, station=named.station, signal=named.signal, as_of=as_of))
 
-    async def _page(
-        self,
-        request: Request,
-        station: str,
-        signal: str,
-        wanted: Wanted,
-        *,
-        after: Cursor,
-        limit: int,
-    ) -> Response:
+    async def _page(self, request: Request, named: Named, wanted: Wanted, *, after: Cursor, limit: int) -> Response:
         as_of = self._head()
         try:
-            page = await self._single.page(
-                station,
-                signal,
-                unit=wanted.unit,
-                start=wanted.start,
-                end=wanted.end,
-                after=after.within(self._journal),
-                limit=limit,
-                exact=after.journal is not None,
+            page = await self._samples.page(
+                named, wanted, after=after.within(self._log.id), limit=limit, exact=after.journal is not None
             )
         except CursorGone as error:
-            raise await self._gone(error, station, signal) from error
+            raise await self._gone(error, named) from error
         if page is None:
-            raise _never(station, signal, wanted)
-        position = self._cursor(page.next)
+            raise _never(named, wanted)
+        follows = self._cursor(page.next)
         if accepts(request, CSV):
-            follow = request.url.include_query_params(after=position)
+            follow = request.url.include_query_params(after=follows)
             headers = {"link": f'<{follow.path}?{follow.query}>; rel="next"'} if page.more else {}
             return Bytes(_lines(page), headers=headers, media_type=CSV)
         return json(
             answers.Samples(
-                station=station,
-                signal=signal,
+                station=named.station,
+                signal=named.signal,
                 unit=page.unit,
                 t=page.times,
                 v=page.values,
                 q=page.qualities,
-                next=position,
+                next=follows,
                 more=page.more,
                 as_of=as_of,
             )
         )
 
-    async def _gone(self, error: CursorGone, station: str, signal: str) -> Problem:
+    async def _gone(self, error: CursorGone, named: Named) -> Problem:
         """Samples have positions of their own: the answer for events would lead elsewhere."""
-        oldest, newest = await self._single.bounds(station, signal)
+        oldest, newest = await self._samples.bounds(named)
         more = {"reason": error.reason, "oldest": self._cursor(oldest - 1), "head": self._cursor(newest)}
         return Problem(Kind.CURSOR_GONE, str(error), more=more)
 
     def _head(self) -> str:
-        return self._cursor(self._ingest.tail.head)
+        return self._cursor(self._log.tail.head)
 
     def _cursor(self, position: int) -> str:
-        return cursor.write(self._journal, position)
+        return cursor.write(self._log.id, position)
 
 
-def _never(station: str, signal: str, wanted: Wanted) -> Problem:
+def _never(named: Named, wanted: Wanted) -> Problem:
     unit = "" if wanted.unit is None else f" in unit {wanted.unit!r}"
-    return missing(f"signal {signal!r} of station {station!r}{unit}; none of its values was ever stored")
-
-
-def _heard(sample: Sample) -> answers.Signal:
-    return _signal(
-        sample.signal, sample.unit, sample.value, sample.quality, rfc3339(sample.time), rfc3339(sample.received)
-    )
-
-
-def _unheard(series: Series) -> answers.Signal:
-    return _signal(series.signal, series.unit, None, Quality.UNAVAILABLE, None, None)
-
-
-def _signal(
-    text: str, unit: str | None, value: Value, quality: Quality, time: str | None, received: str | None
-) -> answers.Signal:
-    try:
-        key = signal_key(text)
-    except ValueError:  # stored by a version that named it otherwise
-        key = SignalKey(text)
-    return answers.Signal(
-        signal=text,
-        name=key.name,
-        index=key.index,
-        lane=key.lane,
-        stage=key.stage,
-        unit=unit,
-        value=value,
-        quality=quality,
-        time=time,
-        received=received,
-    )
+    return missing(f"signal {named.signal!r} of station {named.station!r}{unit}; none of its values was ever stored")
 
 
 def _lines(page: SamplePage) -> bytes:

@@ -39,6 +39,15 @@ SCOPES: Mapping[tuple[str, str], Scope | None] = MappingProxyType(
         ("GET", f"{BASE}/quarantine"): Scope.READ,
         ("GET", f"{BASE}/quarantine/{{id}}/raw"): Scope.READ,
         ("POST", f"{BASE}/quarantine/{{id}}/retry"): Scope.OPERATE,
+        ("GET", f"{BASE}/captures"): Scope.READ,
+        ("POST", f"{BASE}/captures"): Scope.OPERATE,
+        ("GET", f"{BASE}/captures/{{name}}"): Scope.READ,
+        ("DELETE", f"{BASE}/captures/{{name}}"): Scope.OPERATE,
+        ("POST", f"{BASE}/captures/{{name}}/start"): Scope.OPERATE,
+        ("POST", f"{BASE}/captures/{{name}}/stop"): Scope.OPERATE,
+        ("GET", f"{BASE}/captures/{{name}}/files/{{file}}"): Scope.READ,
+        ("GET", "/captures"): None,  # what it shows, it asks for
+        ("GET", "/captures/{file}"): None,
         ("POST", f"{BASE}/session"): None,  # the token is in the body
         ("DELETE", f"{BASE}/session"): None,
         ("GET", f"{BASE}/openapi.json"): None,

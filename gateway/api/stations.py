@@ -1,39 +1,44 @@
-"""`/stations` and `/lines`: what the gateway knows of each station now."""
+"""`/stations` and `/lines`: each station as whoever answers knows it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api import answers, cursor
-from gateway.api.context import Context
+from gateway.api.log import EventLog
+from gateway.api.places import Places, ambiguous
 from gateway.api.problems import Kind, missing
-from gateway.api.query import Parameter, Query
+from gateway.api.query import PLACES, Parameter, Query
 from gateway.api.route import Route, json
 from gateway.api.scopes import BASE
 from gateway.cfx import states
-from gateway.classes import native
-from gateway.core.adapter import Basis
 from gateway.core.times import Micros, rfc3339
-from gateway.ingest.stations import Station
-from gateway.journal.reader import Last
-from gateway.supervisor.links import Link, LinkState, Sight
 
 ID = Parameter("id", "The station's id, such as `L1.pnp1`, percent-encoded.", where="path")
-_WHOLE = ""
-"""Key of the recipe of the whole station, in the place of a lane."""
+
+
+class StationView(Protocol):
+    """What is known of stations. Raises JournalError when it cannot be read."""
+
+    async def lines(self, places: Places) -> tuple[list[answers.Line], list[str]]:
+        """Lines with their stations, and ids of stations of no line."""
+
+    async def all(self, places: Places) -> list[answers.Station]: ...
+
+    async def named(self, id_: str, places: Places) -> list[answers.Station]:
+        """Those with this id: none, or one for each gateway that has it."""
 
 
 class Stations:
-    """The endpoints. `as_of` is read before the state is: who follows from there misses nothing, and may see once more
-    what the state already has."""
+    """The endpoints. `as_of` is read before the view is: who follows from there misses nothing, and may see once more
+    what the view already has."""
 
-    def __init__(self, context: Context) -> None:
-        self._reader = context.reader
-        self._ingest = context.ingest
-        self._links = context.supervisor.links
+    def __init__(self, log: EventLog, view: StationView) -> None:
+        self._log = log
+        self._view = view
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -42,6 +47,7 @@ class Stations:
                 path=f"{BASE}/lines",
                 summary="Lines with their stations, and stations of no line",
                 endpoint=self.lines,
+                parameters=PLACES,
                 answers={"application/json": answers.Lines},
             ),
             Route(
@@ -49,6 +55,7 @@ class Stations:
                 path=f"{BASE}/stations",
                 summary="All stations as they are now",
                 endpoint=self.all,
+                parameters=PLACES,
                 answers={"application/json": answers.Stations},
             ),
             Route(
@@ -56,146 +63,45 @@ class Stations:
                 path=f"{BASE}/stations/{{id}}",
                 summary="One station as it is now",
                 endpoint=self.one,
-                parameters=(ID,),
+                parameters=(ID, *PLACES),
                 answers={"application/json": answers.OneStation},
                 problems=(Kind.NOT_FOUND,),
             ),
         )
 
     async def lines(self, _: Request, query: Query) -> Response:
+        places = query.places()
         query.check()
         as_of = self._head()
-        lines: dict[str, list[Station]] = {}
-        loose: list[str] = []
-        for station in list(self._ingest.stations.by_id.values()):
-            if station.line is None:
-                loose.append(station.id)
-            else:
-                lines.setdefault(station.line, []).append(station)
-        found = [answers.Line(name=name, stations=route(stations)) for name, stations in lines.items()]
-        return json(answers.Lines(lines=found, stations=loose, as_of=as_of))
+        lines, loose = await self._view.lines(places)
+        return json(answers.Lines(lines=lines, stations=loose, as_of=as_of))
 
     async def all(self, _: Request, query: Query) -> Response:
+        places = query.places()
         query.check()
         as_of = self._head()
-        stations = list(self._ingest.stations.by_id.values())
-        return json(answers.Stations(stations=await self._describe(stations), as_of=as_of))
+        return json(answers.Stations(stations=await self._view.all(places), as_of=as_of))
 
     async def one(self, request: Request, query: Query) -> Response:
+        places = query.places()
         query.check()
         as_of = self._head()
         id_ = request.path_params["id"]
-        station = self._ingest.stations.by_id.get(id_)
-        if station is None:
+        found = await self._view.named(id_, places)
+        if not found:
             raise missing(f"station {id_!r}")
-        return json(answers.OneStation(station=(await self._describe([station]))[0], as_of=as_of))
-
-    async def _describe(self, stations: Sequence[Station]) -> list[answers.Station]:
-        last = await self._reader.last_events([station.id for station in stations])
-        return [self._station(station, last.get(station.id)) for station in stations]
-
-    def _station(self, station: Station, last: Last | None) -> answers.Station:
-        # Only what is committed: the stepper may hold the state of a batch that is not on disk yet.
-        state = self._ingest.stepper.states.get(station.id, native.EMPTY)
-        sights = [(link, link.sights[station.id]) for link in list(self._links.values()) if station.id in link.sights]
-        seen = any(visible(link, sight) for link, sight in sights)
-        current = None if state.state is None else _state(state.state, state.since)
-        recipes = {lane: answers.Recipe(name=name, revision=rev) for lane, (name, rev) in state.recipes.items()}
-        lanes = {work.lane for work in state.works.values() if work.lane is not None}
-        lanes |= {int(lane) for lane in recipes if lane != _WHOLE}
-        return answers.Station(
-            id=station.id,
-            line=station.line,
-            name=station.name,
-            machine_class=station.machine_class,
-            after=list(station.after),
-            seen=seen,
-            online=state.online,
-            state=current if seen else None,
-            last_state=current,
-            stages=[
-                answers.Stage(name=name, state=found if seen else None, last_state=found)
-                for name, (code, since) in state.stages.items()
-                for found in (_state(code, since),)
-            ],
-            recipe=recipes.get(_WHOLE),
-            lanes=[answers.Lane(lane=lane, recipe=recipes.get(str(lane))) for lane in sorted(lanes)],
-            faults=[_fault(fault) for fault in state.faults.values()],
-            links=[_link(link, sight) for link, sight in sights],
-            last_event=None if last is None else self._last(last),
-            heartbeat_s=state.heartbeat_s or station.heartbeat_s,
-            clock_offset_ms=state.clock.offset_ms,
-            profile=None if station.setup is None else station.setup.bound.name,
-            evidence=None if station.setup is None else station.setup.bound.evidence,
-        )
-
-    def _last(self, last: Last) -> answers.LastEvent:
-        return answers.LastEvent(
-            cursor=cursor.write(self._reader.journal, last.seq),
-            id=last.id,
-            time=rfc3339(last.time),
-            received=rfc3339(last.received),
-            message=last.message,
-        )
+        if len(found) > 1:
+            raise ambiguous(f"station {id_!r}", [(station.site, station.gateway) for station in found])
+        return json(answers.OneStation(station=found[0], as_of=as_of))
 
     def _head(self) -> str:
-        return cursor.write(self._reader.journal, self._ingest.tail.head)
+        return cursor.write(self._log.id, self._log.tail.head)
 
 
-def visible(link: Link, sight: Sight) -> bool:
-    """Whether a station is seen through this link now. Where machines connect to us (they buffer while they cannot),
-    being ready for them is not seeing them."""
-    if link.state is LinkState.DOWN or sight.gap is not None or sight.peer is False:
-        return False
-    return sight.peer is True or sight.heard is not None or link.basis is not Basis.MACHINE_BUFFER
-
-
-def route(stations: Sequence[Station]) -> list[str]:
-    """Ids in the order of the route: as configured, but behind what a station names in `after`."""
-    ordered: list[str] = []
-    waiting = list(stations)
-    own = {name for station in stations for name in (station.id, station.name)}
-    placed: set[str] = set()
-    while waiting:
-        ready = next((s for s in waiting if all(name in placed or name not in own for name in s.after)), waiting[0])
-        waiting.remove(ready)
-        ordered.append(ready.id)
-        placed |= {ready.id, ready.name}
-    return ordered
-
-
-def _state(code: int, since: Micros | None) -> answers.State:
+def state_of(code: int, since: Micros | None) -> answers.State:
     return answers.State(
         code=code,
         name=states.name(code),
         e10=states.e10(code).name.lower().replace("_", "-"),
         since=None if since is None else rfc3339(since),
-    )
-
-
-def _fault(open_: native.OpenFault) -> answers.OpenFault:
-    fault = open_.fault
-    return answers.OpenFault(
-        occurrence=fault.occurrence,
-        code=fault.code,
-        severity=fault.severity,
-        description=fault.description,
-        lane=fault.lane,
-        stage=fault.stage,
-        since=rfc3339(open_.since),
-        acknowledged=open_.acknowledged,
-    )
-
-
-def _link(link: Link, sight: Sight) -> answers.StationLink:
-    return answers.StationLink(
-        connection=link.name,
-        protocol=link.protocol,
-        state=link.state,
-        since=None if link.since is None else rfc3339(link.since),
-        reason=link.reason or None,
-        basis=link.basis,
-        gap=sight.gap,
-        heard=None if sight.heard is None else rfc3339(sight.heard),
-        peer=sight.peer,
     )

@@ -6,23 +6,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from gateway.api.access import Access
-from gateway.api.app import assemble
+from gateway.api.app import Sources, assemble
 from gateway.api.context import HttpSettings
-from gateway.api.events import Events
-from gateway.api.outlet import Readers
 from gateway.api.server import serve
-from gateway.api.session import Sessions
 from gateway.core import times
 from gateway.core.errors import LinesideError
 from gateway.core.telemetry import Telemetry
 from gateway.serve.health import HistoryHealth
 from gateway.serve.history import Follow, HistoryLog
+from gateway.serve.records import HistoryGaps, NoQuarantine
+from gateway.serve.samples import HistorySampleLog
 from gateway.serve.stations import HistoryStations
 from gateway.sinks.postgres.reader import HistoryReader
 
-POLL_S = 0.25
-"""How often it is looked for new events."""
+POLL_S = 1.0
+"""How often it is looked for new events of which nobody has told."""
 
 
 async def run(
@@ -42,14 +40,16 @@ async def run(
     _, head = await reader.now()
     log = HistoryLog(reader, head)
     follow = Follow(log, reader, poll_s=poll_s)
-    access, readers, telemetry = Access(http), Readers(http.readers), Telemetry()
-    routes = (
-        *Events(log, readers, keepalive_s=http.keepalive_s).routes(),
-        *HistoryStations(log, reader).routes(),
-        *Sessions(http, access).routes(),
-        *HistoryHealth(follow, access, readers, telemetry, version=version, started=times.now()).routes(),
+    started = times.now()
+    sources = Sources(
+        log=log,
+        stations=HistoryStations(reader),
+        samples=HistorySampleLog(reader),
+        gaps=HistoryGaps(reader),
+        quarantine=NoQuarantine(),
+        watched=HistoryHealth(follow, started=started),
     )
-    app = assemble(routes, access, readers, log=log, http=http, telemetry=telemetry, version=version)
+    app = assemble(sources, http, telemetry=Telemetry(), version=version, started=started)
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(follow.run(), name="follow the history"),

@@ -1,12 +1,14 @@
-"""The plant's history as the API reads it, and its live end: what gateways add, looked for again and again."""
+"""The plant's history as the API reads it, and its live end: what gateways add, as soon as the database says so."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 
 from gateway.api.log import Line, Lines
+from gateway.api.places import EventFilter
 from gateway.core import times
 from gateway.core.errors import CursorGone, JournalError, LinesideError
 from gateway.core.event import Event, Place, encode
@@ -34,8 +36,9 @@ class HistoryLog:
     async def bounds(self) -> tuple[int, int]:
         return await self._reader.bounds()
 
-    async def page(self, after: int, limit: int, wanted: Filter, *, exact: bool, body: bool) -> Lines:
-        found = await self._reader.page(after, limit, wanted, exact=exact)
+    async def page(self, after: int, limit: int, wanted: EventFilter, *, exact: bool, body: bool) -> Lines:
+        places = wanted.places
+        found = await self._reader.page(after, limit, wanted, site=places.site, gateway=places.gateway, exact=exact)
         lines = [Line(event.seq, self.line(event, body=body)) for event in found.events]
         return Lines(lines, found.next, found.more, found.head)
 
@@ -46,9 +49,17 @@ class HistoryLog:
         assert isinstance(event, HistoryEvent)
         return encode(event.own(), event.place, body=body)
 
+    def place(self, event: Event) -> Place:
+        assert isinstance(event, HistoryEvent)
+        return event.place
+
 
 class Follow:
-    """Keeps the tail of a log at its head. state, since, reason: for `/readyz`."""
+    """Keeps the tail of a log at its head. state, since, reason: for `/readyz`.
+
+    The database tells of every commit that adds events; poll_s: how often it is looked for them in any case, since a
+    connection may be lost without anybody noticing, and a standby tells nothing.
+    """
 
     def __init__(self, history: HistoryLog, reader: HistoryReader, *, poll_s: float) -> None:
         self.ready = True
@@ -63,11 +74,20 @@ class Follow:
         any more, and whoever reads must hear that."""
         while True:
             try:
-                await self._once()
+                await self._once()  # first of all: where one cannot listen, one can still look
+                self._change(ready=True)
+                told = asyncio.Event()
+                async with self._reader.notices(told.set) as lasts:
+                    while True:
+                        await self._once()
+                        self._change(ready=True)
+                        if not lasts():
+                            break
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(told.wait(), self._poll_s)
+                        told.clear()
             except JournalError as error:
                 self._change(ready=False, reason=str(error))
-            else:
-                self._change(ready=True)
             await asyncio.sleep(self._poll_s)
 
     def _change(self, *, ready: bool, reason: str = "") -> None:

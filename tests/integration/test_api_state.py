@@ -129,7 +129,9 @@ async def test_all_stations_and_where_to_go_on_from_there(tmp_path: Path) -> Non
 async def test_lines_have_their_stations_in_the_order_of_the_route(tmp_path: Path) -> None:
     async with api(tmp_path, stations=line()) as running:
         found = msgspec.json.decode((await running.get("/lines")).content, type=answers.Lines)
-        assert found.lines == [answers.Line(name="L1", stations=["L1.printer", "L1.spi", "L1.pnp1", "L1.pnp2"])]
+        assert found.lines == [
+            answers.Line(name="L1", site="fab1", stations=["L1.printer", "L1.spi", "L1.pnp1", "L1.pnp2"])
+        ]
         assert found.stations == ["xray"]
 
 
@@ -173,6 +175,8 @@ async def test_gaps_by_page(tmp_path: Path) -> None:
         only = (await running.get("/gaps", params={"station": "L1.pnp1"})).json()
         assert {gap["station"] for gap in only["gaps"]} == {"L1.pnp1"}
         assert (await running.get("/gaps", params={"after": "abcdabcd:1"})).status_code == 410
+        ahead = await running.get("/gaps", params={"after": f"{running.journal}:999"})
+        assert (ahead.status_code, ahead.json()["reason"]) == (410, "future"), "gaps up to there would never be told"
 
 
 async def quarantine(running: Api, *raws: bytes) -> None:

@@ -15,8 +15,8 @@ import pytest
 from gateway.api.context import HttpSettings
 from gateway.api.live import EventStream
 from gateway.api.outlet import Readers
+from gateway.api.places import EventFilter
 from gateway.core.observation import Facts
-from gateway.journal.filter import Filter
 from gateway.journal.tail import Tail
 from gateway.journal.transaction import Transaction
 from tests.build import FAST, bench, message, units
@@ -157,7 +157,7 @@ async def test_a_subscriber_that_retention_overtakes_is_told_so(tmp_path: Path) 
             taken.set()
             await may_go_on.wait()
 
-        slow = EventStream(running.context.log, Readers(9), start=None, wanted=Filter(), body=True, keepalive_s=15)
+        slow = EventStream(running.context.log, Readers(9), start=None, wanted=EventFilter(), body=True, keepalive_s=15)
         await slow.prepare()
         writing = asyncio.create_task(slow.write(send), name="slow reader")
         await taken.wait()

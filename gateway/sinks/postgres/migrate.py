@@ -11,10 +11,15 @@ import msgspec
 
 from gateway.core.errors import NotConnected
 from gateway.core.times import FIRST, LAST, Micros, to_datetime
-from gateway.sinks.postgres.schema import LOCK_SCHEMA, MIGRATIONS, PARTITIONED, Layout
+from gateway.sinks.postgres.schema import MIGRATIONS, PARTITIONED, Layout
+from gateway.sinks.postgres.schema_1 import LOCK_SCHEMA
 
 AHEAD = 3
 """Months for which there are partitions before anything comes for them, the present one included."""
+
+
+_LONGEST_S = 86_400.0
+"""For one migration."""
 
 
 class History(msgspec.Struct, frozen=True):
@@ -67,8 +72,9 @@ async def _migrate(connection: Any, found: History | None) -> None:
         layout = Layout.NATIVE if there is None else Layout.TIMESCALEDB
     else:
         layout = found.layout
+    await connection.execute("SET LOCAL statement_timeout = 0")  # an index over years of samples takes what it takes
     for migration in MIGRATIONS[start:]:
-        await connection.execute(migration.statements(layout))
+        await connection.execute(migration.statements(layout), timeout=_LONGEST_S)
     needs = max((n for n, each in enumerate(MIGRATIONS, 1) if each.breaks), default=1)
     if found is None:
         await connection.execute(
@@ -93,6 +99,16 @@ def months_ahead(at: Micros) -> list[Month]:
     return [(year + (number - 1 + step) // 12, (number - 1 + step) % 12 + 1) for step in range(AHEAD)]
 
 
+_UNLESS_THERE = f"""
+DO $make$ BEGIN
+  PERFORM pg_advisory_xact_lock({LOCK_SCHEMA});
+  IF to_regclass('lineside.{{0}}') IS NULL THEN
+    {{1}}
+  END IF;
+END $make$
+"""
+
+
 class Partitions:
     """The months that there are partitions for, as far as one connection knows."""
 
@@ -105,13 +121,12 @@ class Partitions:
         missing = sorted(set(months) - self._known) if self._layout is Layout.NATIVE else []
         if not missing:
             return
-        async with connection.transaction():
-            await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK_SCHEMA})")
-            for each in missing:
-                for table in PARTITIONED:
-                    if await connection.fetchval("SELECT to_regclass($1)", f"lineside.{name(table, each)}") is None:
-                        await connection.execute(partition(table, each))
-        self._known.update(missing)
+        for each in missing:
+            for table in PARTITIONED:
+                if await connection.fetchval("SELECT to_regclass($1)", f"lineside.{name(table, each)}") is None:
+                    # In one piece, so that the server makes it whatever becomes of who asked.
+                    await connection.execute(_UNLESS_THERE.format(name(table, each), partition(table, each)))
+            self._known.add(each)
 
 
 def name(table: str, of: Month) -> str:

@@ -6,7 +6,7 @@ has no insignificant white space only what is around the body is kept beside it;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -29,20 +29,7 @@ EVENT_COLUMNS = (
     "stage", "handle", "message", "origin", "transaction", "revises", "possible_copy_of", "units", "unit_refs",
     "cfx_version", "cfx_timestamp", "cfx_target", "cfx_request", "body", "before", "after", "raw", "long",
 )  # fmt: skip
-"""Of `lineside.event`, in the order in which `lineside.take_events` takes them."""
-_TYPES: Mapping[str, str] = {
-    **dict.fromkeys(("seq", "clock_offset_ms", "lane"), "bigint"),
-    **dict.fromkeys(("id", "revises", "possible_copy_of"), "uuid"),
-    **dict.fromkeys(("time", "received"), "timestamptz"),
-    **dict.fromkeys(("body", "before", "after", "raw"), "bytea"),
-}
-TAKE_EVENTS = "SELECT lineside.take_events($1, $2, $3, {})".format(
-    ", ".join(f"${n}::{_TYPES.get(column, 'text')}[]" for n, column in enumerate(EVENT_COLUMNS, 4))
-)
-TAKE_SAMPLES = (
-    "SELECT lineside.take_samples($1, $2, $3, $4::integer[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], "
-    "$8::smallint[], $9::smallint[], $10::double precision[], $11::text[])"
-)
+"""Of `lineside.event`, as a batch brings them."""
 
 
 def event_row(placed: Placed) -> tuple[Any, ...]:
@@ -78,7 +65,7 @@ def event_row(placed: Placed) -> tuple[Any, ...]:
         _text(event.transaction),
         event.revises,
         event.possible_copy_of,
-        array([key(name) for name in names if name is not None]) if names else None,
+        [key(name) for name in names if name is not None] if names else None,
         _encode([(ref.id, ref.position, ref.role, ref.status) for ref in refs]).decode() if refs else None,
         None if cfx is None else _text(cfx.version),
         None if cfx is None else _text(cfx.timestamp),
@@ -114,11 +101,6 @@ def _around(event: Event) -> tuple[bytes | None, bytes | None, bytes | None]:
     if at < 0:
         return None, None, raw
     return raw[:at], raw[at + len(body) :], None
-
-
-def array(texts: Sequence[str]) -> str:
-    """As the server reads an array of texts."""
-    return "{" + ",".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts) + "}"
 
 
 class HistoryEvent(Event, kw_only=True, gc=False):
@@ -185,12 +167,13 @@ def _uuid(value: object) -> str | None:
 
 FLOAT, INTEGER, TRUTH, WORDS, NOTHING = range(5)
 """`kind` of a sample: what its value was."""
-_QUALITY = {quality: code for code, quality in enumerate(Quality)}
+_QUALITIES = tuple(Quality)
+_QUALITY = {quality: code for code, quality in enumerate(_QUALITIES)}
 _EXACT = 1 << 53
 
 
 SAMPLE_COLUMNS = ("series", "time", "received", "n", "kind", "quality", "value", "text")
-"""Of `lineside.sample`, in the order in which `lineside.take_samples` takes them."""
+"""Of `lineside.sample`, as a batch brings them."""
 
 
 def sample_row(series: int, sample: Sampled) -> tuple[int, Micros, Micros, int, int, int, float | None, str | None]:
@@ -211,6 +194,10 @@ def sample_row(series: int, sample: Sampled) -> tuple[int, Micros, Micros, int, 
     else:
         kind, words = WORDS, escaped(value)
     return series, sample.time, sample.received, sample.n, kind, _QUALITY[sample.quality], number, words
+
+
+def sample_quality(code: int) -> Quality:
+    return _QUALITIES[code]
 
 
 def sample_value(kind: int, number: float | None, words: str | None) -> Value:

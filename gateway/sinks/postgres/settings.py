@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.core.secrets import Secret
 from gateway.core.sizes import Bytes
 from gateway.sinks.postgres.address import DatabaseUrl
+from gateway.sinks.settings import BUDGET, Budget
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
@@ -29,6 +30,7 @@ class PostgresSink(BaseModel):
     )
     password: Secret | None = Field(default=None, description="Where the user's password is kept.")
     samples: bool = Field(default=True, description="Whether samples go there too, or events only.")
+    budget_bytes: Budget = BUDGET
     batch_events: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=500, description="Most events in one transaction."
     )

@@ -1,8 +1,9 @@
 """The sink `postgres`: the plant's history, for many gateways at once.
 
 The database itself says how far it has a journal (`lineside.journal`), and a batch moves that in the transaction that
-inserts it: whatever is lost in between, nothing is there twice and nothing is missing. A batch is one call of one
-function, so the lock under which positions are given is never held while anything travels.
+inserts it: whatever is lost in between, nothing is there twice and nothing is missing. A batch goes by COPY into a table
+of the session, and from there by one function that is sent with its COMMIT, so the lock under which positions are given is
+never held while anything travels.
 """
 
 from __future__ import annotations
@@ -13,20 +14,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.core import times
-from gateway.core.errors import NotConnected
 from gateway.core.event import Place, encode
 from gateway.journal.reader import Placed
 from gateway.sinks.postgres.address import reveal
+from gateway.sinks.postgres.batch import Batches
 from gateway.sinks.postgres.database import ABOUT_DATA, connect, reason, translated
 from gateway.sinks.postgres.migrate import Partitions, migrate, month, months_ahead
-from gateway.sinks.postgres.rows import (
-    EVENT_COLUMNS,
-    SAMPLE_COLUMNS,
-    TAKE_EVENTS,
-    TAKE_SAMPLES,
-    event_row,
-    sample_row,
-)
+from gateway.sinks.postgres.rows import event_row, sample_row
 from gateway.sinks.postgres.settings import PostgresSink
 from gateway.sinks.postgres.text import escaped, key
 from gateway.sinks.sink import Batch, Sampled
@@ -63,6 +57,7 @@ class Postgres:
     def __init__(self, settings: PostgresSink) -> None:
         self.name = settings.name
         self.interval_s = settings.interval_s
+        self.budget_bytes = settings.budget_bytes
         self.batch = Batch(
             events=settings.batch_events,
             bytes=settings.batch_bytes,
@@ -82,7 +77,7 @@ class Postgres:
         )
         try:
             with translated("the history cannot be opened"):
-                session = await PostgresSession.begin(connection, place)
+                session = await PostgresSession.begin(connection, place, settings.timeout_s)
             yield session
         finally:
             connection.terminate()  # nothing is under way, or nobody may wait for it
@@ -91,8 +86,9 @@ class Postgres:
 class PostgresSession:
     """One connection, and what is known of the database while it lasts."""
 
-    def __init__(self, connection: Any, place: Place, partitions: Partitions) -> None:
+    def __init__(self, connection: Any, place: Place, partitions: Partitions, batches: Batches) -> None:
         self._connection = connection
+        self._batches = batches
         self._place = place
         self._partitions = partitions
         self._series: dict[tuple[str, str, str | None], int] = {}
@@ -101,12 +97,14 @@ class PostgresSession:
         self.refused = 0
 
     @classmethod
-    async def begin(cls, connection: Any, place: Place) -> PostgresSession:
+    async def begin(cls, connection: Any, place: Place, timeout_s: float) -> PostgresSession:
+        """timeout_s: for each transaction."""
         found = await migrate(connection)
-        session = cls(connection, place, Partitions(found.layout))
         async with connection.transaction():
             await connection.execute(_REGISTER, place.journal, escaped(place.site), escaped(place.gateway))
             row = await connection.fetchrow(_CURSOR, place.journal)
+        batches = await Batches.open(connection, place.journal, timeout_s)
+        session = cls(connection, place, Partitions(found.layout), batches)
         session.event, session.sample = row["seq"], row["sample"]
         return session
 
@@ -120,8 +118,8 @@ class PostgresSession:
 
     async def _events(self, events: Sequence[Placed], upto: int) -> None:
         try:
-            columns = await asyncio.to_thread(_columns, event_row, events, len(EVENT_COLUMNS))
-            known = await self._connection.fetchval(TAKE_EVENTS, self._place.journal, self.event, upto, *columns)
+            rows = await asyncio.to_thread(_rows, event_row, events)
+            await self._batches.take("event", rows, self.event, upto)
         except ABOUT_DATA as error:
             if len(events) > 1:
                 middle = len(events) // 2
@@ -132,7 +130,6 @@ class PostgresSession:
             else:
                 raise
             return
-        self._expect(known, upto)
         self.event = upto
 
     async def _refuse(self, placed: Placed, upto: int, why: str) -> None:
@@ -148,12 +145,6 @@ class PostgresSession:
         self.event = upto
         self.refused += 1
 
-    def _expect(self, known: int | None, upto: int) -> None:
-        if known != upto:
-            raise NotConnected(
-                f"another connection writes journal {self._place.journal} too, and has it at {known} by now"
-            )
-
     async def _make_partitions(self, received: Sequence[times.Micros]) -> None:
         months = {month(at) for at in (min(received), max(received))} if received else set()
         if len(months) > 1:
@@ -165,11 +156,12 @@ class PostgresSession:
     async def take_samples(self, samples: Sequence[Sampled], upto: int) -> None:
         with translated("samples could not be stored"):
             await self._make_partitions([sample.received for sample in samples])
-            for name in {(sample.station, sample.signal, sample.unit) for sample in samples} - self._series.keys():
-                self._series[name] = await self._number(*name)
-            columns = await asyncio.to_thread(_columns, self._sample_row, samples, len(SAMPLE_COLUMNS))
-            known = await self._connection.fetchval(TAKE_SAMPLES, self._place.journal, self.sample, upto, *columns)
-        self._expect(known, upto)
+            # In the order in which they come: of a signal whose unit changed, the last one is the one it has now.
+            for name in dict.fromkeys((sample.station, sample.signal, sample.unit) for sample in samples):
+                if name not in self._series:
+                    self._series[name] = await self._number(*name)
+            rows = await asyncio.to_thread(_rows, self._sample_row, samples)
+            await self._batches.take("sample", rows, self.sample, upto)
         self.sample = upto
 
     async def _number(self, station: str, signal: str, unit: str | None) -> int:
@@ -193,6 +185,6 @@ class PostgresSession:
         return sample_row(self._series[sample.station, sample.signal, sample.unit], sample)
 
 
-def _columns(row: Callable[[Any], tuple[Any, ...]], items: Sequence[Any], width: int) -> list[list[Any]]:
+def _rows(row: Callable[[Any], tuple[Any, ...]], items: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Beside the event loop: a batch takes as long as several messages may wait."""
-    return [list(column) for column in zip(*map(row, items), strict=True)] or [[] for _ in range(width)]
+    return list(map(row, items))

@@ -8,6 +8,9 @@ from gateway.core.event import Origin
 from gateway.journal.filter import Choice, Filter
 from gateway.sinks.postgres.text import HEAD, escaped, key
 
+_WHOLE = ("site", "gateway")
+"""Columns without an index, in which nothing is cut."""
+
 
 class Where:
     """Conditions, and the values that they are about."""
@@ -26,6 +29,11 @@ class Where:
 
     def __str__(self) -> str:
         return " AND ".join(self._conditions) or "true"
+
+    def places(self, site: Choice, gateway: Choice) -> None:
+        """Columns `site` and `gateway`."""
+        self._choice("site", site)
+        self._choice("gateway", gateway)
 
     def wanted(self, wanted: Filter) -> None:
         """What `gateway.journal.filter.Filter.accepts` accepts."""
@@ -55,11 +63,12 @@ class Where:
 
     def _fits(self, column: str, patterns: tuple[str, ...]) -> str:
         exact = tuple(pattern for pattern in patterns if not pattern.endswith("*"))
-        clauses = [f"{column} = ANY({self._keys(exact)})"] if exact else []
+        stored = escaped if column in _WHOLE else key
+        clauses = [f"{column} = ANY({self.bind([stored(each) for each in exact])}::text[])"] if exact else []
         for pattern in patterns:
             if pattern.endswith("*"):
                 prefix = escaped(pattern[:-1])
                 # A name that was cut for the index has its beginning there, and all of it beside.
-                of = column if len(prefix) <= HEAD else f"coalesce(long->>'{column}', {column})"
+                of = column if len(prefix) <= HEAD or column in _WHOLE else f"coalesce(long->>'{column}', {column})"
                 clauses.append(f"starts_with({of}, {self.bind(prefix)}::text)")
         return f"({' OR '.join(clauses)})"

@@ -28,7 +28,7 @@ from gateway.sinks.postgres.sink import Postgres
 from gateway.sinks.source import Source
 from tests.build import FAST, until
 
-QUICK = FollowSettings(retry_first_s=0.02, retry_most_s=0.2, settled_s=0.5)
+QUICK = FollowSettings(retry_first_s=0.02, retry_most_s=0.2, settled_s=0.5, tell_again_s=0.0)
 
 
 def event(number: int, **more: Any) -> Event:
@@ -69,9 +69,9 @@ def sample(number: int, value: Value = None, *, at: Micros | None = None, **more
 class Line:
     """A gateway without machines: its journal, and whatever is put into it."""
 
-    def __init__(self, path: Path, name: str, settings: WriterSettings) -> None:
+    def __init__(self, path: Path, name: str, settings: WriterSettings, site: str = "fab1") -> None:
         self.path = path
-        self.writer = Writer(path, site="fab1", gateway=name, settings=settings)
+        self.writer = Writer(path, site=site, gateway=name, settings=settings)
         self.writer.open()
         self.telemetry = Telemetry()
         self.metrics = SinkMetrics(self.telemetry.registry)
@@ -98,8 +98,9 @@ class Line:
     def follower(self, url: str, **settings: Any) -> tuple[Follower, Source]:
         sink = Postgres(PostgresSink(kind="postgres", name="plant", url=url, **({"interval_s": 0.0} | settings)))
         source = Source(self.path, self.ingest.tail, sink.batch)
-        record = lambda event: self.ingest.store("plant", "gateway", [event])  # noqa: E731
-        return Follower(sink, source, self.metrics, QUICK, record=record), source
+        record = lambda event, effect: self.ingest.store("plant", "gateway", [event], effect=effect)  # noqa: E731
+        holder = self.writer.holders.register("sink", "plant", budget=sink.budget_bytes, samples=sink.batch.samples > 0)
+        return Follower(sink, source, self.metrics, QUICK, holder=holder, record=record), source
 
     def metric(self, name: str) -> float:
         return sum(
@@ -111,8 +112,10 @@ class Line:
 
 
 @asynccontextmanager
-async def line(path: Path, name: str = "line1-pc", *, writer: WriterSettings = FAST) -> AsyncIterator[Line]:
-    made = Line(path, name, writer)
+async def line(
+    path: Path, name: str = "line1-pc", *, writer: WriterSettings = FAST, site: str = "fab1"
+) -> AsyncIterator[Line]:
+    made = Line(path, name, writer, site)
     made.ingest.start()
     try:
         yield made
@@ -144,16 +147,16 @@ async def asking(url: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def delivered(of: Line, url: str, *, timeout_s: float = 30.0) -> None:
-    """Everything that the journal has by now is in the database."""
+async def delivered(of: Line, url: str, *, samples: int = 0, timeout_s: float = 30.0) -> None:
+    """Everything that the journal has by now is in the database; of samples, so many."""
     async with asking(url) as connection:
         head = of.writer.head
 
         async def there() -> bool:
             if await connection.fetchval("SELECT to_regclass('lineside.journal')") is None:
                 return False
-            seq = await connection.fetchval("SELECT seq FROM lineside.journal WHERE id = $1", of.writer.journal)
-            return seq is not None and seq >= head
+            row = await connection.fetchrow("SELECT seq, sample FROM lineside.journal WHERE id = $1", of.writer.journal)
+            return row is not None and row["seq"] >= head and row["sample"] >= samples
 
         async with asyncio.timeout(timeout_s):
             while not await there():

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from gateway import wiring
+from gateway.cli.main import main
 from gateway.config.load import load
 from gateway.config.plan import resolve
 from tests.conftest import ROOT
@@ -120,19 +121,29 @@ async def test_serve_is_a_command(tmp_path: Path, database: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "said"),
     [
-        (("--database", "mysql://h/d"), 2, "--database: is no URL of a PostgreSQL database"),
-        (("--database", "postgresql://u:hunter2@h/d"), 2, "--database: has a password in it"),
-        (("--database", "env:PLANT_DB_THAT_IS_NOT"), 2, "PLANT_DB_THAT_IS_NOT is not set"),
-        (("--database", "postgresql://h/d", "--listen", "0.0.0.0:0"), 2, "--listen: other machines reach"),
-        (("--database", "postgresql://h/d", "--listen", "x"), 2, "--listen: is no address"),
-        (("--database", "postgresql://127.0.0.1:1/d"), 1, "lineside: cannot connect to 127.0.0.1:1/d"),
+        (("--database", "mysql://h/d"), "--database: is no URL of a PostgreSQL database"),
+        (("--database", "postgresql://u:hunter2@h/d"), "--database: has a password in it"),
+        (("--database", "env:PLANT_DB_THAT_IS_NOT"), "PLANT_DB_THAT_IS_NOT is not set"),
+        (("--database", "postgresql://h/d", "--listen", "0.0.0.0:0"), "--listen: other machines reach"),
+        (("--database", "postgresql://h/d", "--listen", "x"), "--listen: is no address"),
     ],
 )
-def test_serve_says_what_is_wrong(arguments: tuple[str, ...], code: int, said: str) -> None:
-    with _serve(*arguments) as process:
-        _, text = process.communicate(timeout=60)
-    assert process.returncode == code
+def test_serve_says_what_is_wrong(
+    arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lineside", "serve", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    text = capsys.readouterr().err
+    assert ended.value.code == 2
     assert said in text
     assert "hunter2" not in text
+
+
+def test_serve_says_that_nobody_answers() -> None:
+    with _serve("--database", "postgresql://127.0.0.1:1/d") as process:
+        _, text = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "lineside: cannot connect to 127.0.0.1:1/d" in text

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
+from gateway.core.event import Place
+from gateway.journal.reader import Placed
+from gateway.sinks.postgres.settings import PostgresSink
+from gateway.sinks.postgres.sink import Postgres
 from tests.integration.postgres.journals import Line, asking, delivered, event, following, line
 
 pytestmark = pytest.mark.postgres
 
-EVENTS = 2000
+EVENTS = 1700
 
 
 async def _produce(of: Line) -> None:
@@ -46,7 +52,33 @@ async def test_positions_appear_in_their_order(tmp_path: Path, database: str) ->
     assert seen == also == list(range(1, total + 1))
 
 
-async def test_the_test_above_would_notice(tmp_path: Path, database: str) -> None:
+async def test_nobody_waits_for_a_gateways_network(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the server has answered one, it has let go of the lock of positions: a gateway that is lost or frozen in
+    the middle of its batch holds up no other."""
+    held: list[int] = []
+    place = Place("8c1f02aa", "fab1", "line1-pc")
+    sink = Postgres(PostgresSink(kind="postgres", name="plant", url=database))
+    async with asking(database) as other, sink.connect(place) as session:
+
+        def watched(method: Any) -> Any:
+            async def call(*arguments: Any, **options: Any) -> Any:
+                answer = await method(*arguments, **options)
+                row = await other.fetchrow("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+                held.append(row["count"])
+                return answer
+
+            return call
+
+        for name in ("execute", "fetchval", "copy_records_to_table"):
+            monkeypatch.setattr(asyncpg.Connection, name, watched(getattr(asyncpg.Connection, name)))
+        await session.take_events([Placed(event(1, seq=1), place)], 1)
+        monkeypatch.undo()
+        assert await other.fetchval("SELECT head FROM lineside.history") == 1
+    assert len(held) >= 3
+    assert not any(held)
+
+
+async def test_the_test_of_their_order_would_notice(tmp_path: Path, database: str) -> None:
     """With numbers of a sequence, given without the lock, the same readers do skip: a number is visible when its
     transaction has ended, not when it was given."""
     async with asking(database) as one, asking(database) as other:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from gateway.core.errors import CursorGone, JournalError, NotConnected
 from gateway.core.event import Event, Origin, Place
 from gateway.core.telemetry import Telemetry
+from gateway.journal.holders import Holder, Loss
 from gateway.journal.reader import Placed
 from gateway.journal.tail import Tail
 from gateway.sinks.follow import Follower, FollowSettings, SinkState
@@ -21,6 +24,7 @@ from gateway.sinks.metrics import SinkMetrics
 from gateway.sinks.sink import Batch, Sampled
 from gateway.sinks.source import Events, Samples, Source
 from tests.build import until
+from tests.unit.journal.feed import journal
 
 PLACE = Place("8c1f02aa", "fab1", "line1-pc")
 
@@ -61,7 +65,7 @@ class FakeSource:
 class FakeSink:
     """A destination that remembers across sessions, and fails as it is told."""
 
-    name, kind, interval_s = "plant", "fake", 0.0
+    name, kind, interval_s, budget_bytes = "plant", "fake", 0.0, 1000
     batch = Batch(events=3, bytes=1000, samples=10)
 
     def __init__(self) -> None:
@@ -87,12 +91,24 @@ class FakeSink:
 
 
 @asynccontextmanager
-async def following(sink: FakeSink, source: FakeSource) -> AsyncIterator[tuple[Follower, list[Event], Telemetry]]:
+async def following(
+    sink: FakeSink, source: FakeSource, holder: Holder | None = None
+) -> AsyncIterator[tuple[Follower, list[Event], Telemetry]]:
     telemetry = Telemetry()
     recorded: list[Event] = []
     settings = FollowSettings(retry_first_s=0.001, retry_most_s=0.01, settled_s=100)
+
+    def record(event: Event, effect: object) -> None:
+        recorded.append(event)
+
     follower = Follower(
-        sink, cast(Source, source), SinkMetrics(telemetry.registry), settings, record=recorded.append, draw=lambda: 0.0
+        sink,
+        cast(Source, source),
+        SinkMetrics(telemetry.registry),
+        settings,
+        holder=holder or Holder("sink", "plant", budget=1000, samples=False),
+        record=record,
+        draw=lambda: 0.0,
     )
     task = asyncio.create_task(follower.run())
     try:
@@ -170,7 +186,35 @@ async def test_what_retention_removed_is_said_and_skipped() -> None:
     assert sink.taken == list(range(8, 21))
     (gap,) = recorded
     assert gap.message == "Lineside.DeliveryGap"
-    assert gap.body == b'{"Sink":"plant","What":"events","First":1,"Last":7,"Cause":"expired"}'
+    assert gap.body == (
+        b'{"Sink":"plant","What":"events","First":1,"Last":7,"Cause":"expired",'
+        b'"From":"8c1f02aa:0","To":"8c1f02aa:7","Count":null,"Bytes":null}'
+    )
+
+
+async def test_what_was_removed_beyond_its_budget_is_said_once_it_is_behind_that(tmp_path: Path) -> None:
+    """Also where it leaves holes, and nothing expires."""
+    sink, source = FakeSink(), FakeSource(20)
+    holder = Holder("sink", "plant", budget=1000, samples=False)
+    source.oldest = 8
+    with journal(tmp_path) as writer:
+        for first, last, count in ((1, 7, 7), (11, 15, 2)):
+            holder.lose(writer._open, _loss(first, last, count))
+            holder.lost_it(_loss(first, last, count))
+        async with following(sink, source, holder) as (_, recorded, telemetry):
+            await until(lambda: sink.event == 20)
+            await until(lambda: recorded)
+            assert _value(telemetry, "missed_total") == 9
+    (gap,) = recorded
+    assert json.loads(gap.body) == {
+        "Sink": "plant", "What": "events", "First": 1, "Last": 15, "Cause": "budget",
+        "From": "8c1f02aa:0", "To": "8c1f02aa:15", "Count": 9, "Bytes": 900,
+    }  # fmt: skip
+    assert (holder.event, holder.sample) == (20, 0), "retention knows how far it is"
+
+
+def _loss(first: int, last: int, count: int) -> Loss:
+    return Loss(what="events", first=first, last=last, count=count, bytes=100 * count, cause="budget", at=0)
 
 
 async def test_a_destination_that_is_ahead_of_the_journal() -> None:

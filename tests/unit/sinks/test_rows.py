@@ -11,8 +11,6 @@ from gateway.core.sample import Quality, Value
 from gateway.journal.reader import Placed
 from gateway.sinks.postgres.rows import (
     EVENT_COLUMNS,
-    TAKE_EVENTS,
-    array,
     event_row,
     row_event,
     sample_row,
@@ -54,10 +52,6 @@ def test_keys_fit_an_index_and_tell_long_texts_apart() -> None:
     assert key(long).startswith(long[:HEAD])
 
 
-def test_arrays_are_written_as_the_server_reads_them() -> None:
-    assert array(["a", 'b"', "c\\", "{,}", "NULL", ""]) == '{"a","b\\"","c\\\\","{,}","NULL",""}'
-
-
 def _event(**more: object) -> Event:
     fields: dict[str, object] = {
         "seq": 7,
@@ -91,16 +85,11 @@ def test_events_come_back(more: dict[str, object]) -> None:
     row = dict(zip(EVENT_COLUMNS, event_row(Placed(event, PLACE)), strict=True))
     assert not any(isinstance(value, str) and "\0" in value for value in row.values())
     assert all(len(row[name] or "") <= LONGEST for name in ("line", "station", "message"))
-    units = None if row["units"] is None else row["units"][2:-2].split('","')
-    found = row_event({**row, "position": 900, "journal": PLACE.journal, "units": units})
+    found = row_event({**row, "position": 900, "journal": PLACE.journal})
     assert (found.seq, found.number, found.place) == (900, 7, PLACE)
     assert encode(found.own(), found.place) == encode(event, PLACE)
     assert found.raw == event.raw
     assert set(event.also_units) <= set(found.also_units)
-
-
-def test_the_statement_has_a_place_for_each_column() -> None:
-    assert TAKE_EVENTS.count("$") == len(EVENT_COLUMNS) + 3
 
 
 @pytest.mark.parametrize("value", [None, 1.5, 0, -1, 2**53, 2**53 + 1, -(2**63), 10**30, True, False, "", "\0", "1"])

@@ -13,7 +13,7 @@ from gateway.core.times import FIRST, LAST, parse_rfc3339
 from gateway.journal.filter import Choice, Filter
 from gateway.sinks.postgres.database import check_server
 from gateway.sinks.postgres.migrate import AHEAD, History, Partitions, check, month, months_ahead, partition
-from gateway.sinks.postgres.rows import EVENT_COLUMNS
+from gateway.sinks.postgres.rows import EVENT_COLUMNS, SAMPLE_COLUMNS
 from gateway.sinks.postgres.schema import MIGRATIONS, PARTITIONED, Layout
 from gateway.sinks.postgres.where import Where
 
@@ -45,10 +45,12 @@ async def test_hypertables_need_no_partitions() -> None:
 
 
 @pytest.mark.parametrize("layout", list(Layout))
-def test_the_function_takes_the_columns_in_their_order(layout: Layout) -> None:
-    head = _whole(layout).partition("lineside.take_events(")[2].partition("RETURNS")[0]
-    taken = re.findall(r"p_(\w+) \w+\[\]", head)
-    assert [name.replace("after_body", "after") for name in taken] == list(EVENT_COLUMNS)
+def test_a_batch_has_the_columns_of_the_rows(layout: Layout) -> None:
+    found = dict(re.findall(r"TEMP TABLE batch_(\w+) [^;]*?AS SELECT (.*) FROM", _whole(layout)))
+    assert {kind: tuple(columns.split(", ")) for kind, columns in found.items()} == {
+        "event": EVENT_COLUMNS,
+        "sample": SAMPLE_COLUMNS,
+    }
 
 
 def test_months() -> None:

@@ -1,6 +1,9 @@
-"""`/gaps` and `/quarantine`: what is not in the history, and why."""
+"""`/quarantine`: what could not be understood, and why."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +11,7 @@ from starlette.responses import Response
 from gateway.api import answers, cursor
 from gateway.api.context import Context
 from gateway.api.cursor import FROM_OLDEST
+from gateway.api.log import EventLog
 from gateway.api.outlet import Download
 from gateway.api.problems import Fault, Kind, Problem, missing
 from gateway.api.query import AFTER, LIMITED, Parameter, Query
@@ -15,32 +19,54 @@ from gateway.api.route import Route, json
 from gateway.api.scopes import BASE
 from gateway.core.errors import RetryRefused
 from gateway.core.times import rfc3339
-from gateway.journal.reader import Gap, Quarantined
+from gateway.journal.reader import Quarantined
 
 _NUMBER = Parameter("id", "Number of the entry.", {"type": "integer"}, where="path")
-_STATION = Parameter("station", "Only of this station.")
 _SOURCE = Parameter("source", "Only from this connection.")
 _REASON = Parameter("reason", "Only for this reason, such as `bad-json`.")
 
 
-class Records:
-    """The endpoints, over one journal."""
+class QuarantineLog(Protocol):
+    """Quarantined messages by their numbers. Raises JournalError; Problem where they are kept elsewhere."""
+
+    async def entries(self, after: int, limit: int, *, source: str | None, reason: str | None) -> Sequence[Quarantined]:
+        """Behind number `after`, oldest first."""
+
+    async def raw(self, number: int) -> bytes | None:
+        """The bytes of one, up to the payload cap."""
+
+    async def retry(self, number: int) -> bool:
+        """Put one through ingest again; whether it was understood this time. Raises RetryRefused."""
+
+
+class GatewayQuarantine:
+    """Over a gateway's own journal."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._reader = context.reader
 
+    async def entries(self, after: int, limit: int, *, source: str | None, reason: str | None) -> Sequence[Quarantined]:
+        return await self._reader.quarantined(after=after, limit=limit, source=source, reason=reason)
+
+    async def raw(self, number: int) -> bytes | None:
+        return await self._reader.quarantine_raw(number)
+
+    async def retry(self, number: int) -> bool:
+        if self._context.retry is None:
+            raise RetryRefused("this gateway only reads: no connection of its own takes messages")
+        return await self._context.retry(number)
+
+
+class Quarantine:
+    """The endpoints."""
+
+    def __init__(self, log: EventLog, quarantine: QuarantineLog) -> None:
+        self._log = log
+        self._quarantine = quarantine
+
     def routes(self) -> tuple[Route, ...]:
         return (
-            Route(
-                method="GET",
-                path=f"{BASE}/gaps",
-                summary="Observation gaps, in the order in which they opened",
-                endpoint=self.gaps,
-                parameters=(AFTER, LIMITED, _STATION),
-                answers={"application/json": answers.Gaps},
-                problems=(Kind.BAD_PARAMETER, Kind.CURSOR_GONE),
-            ),
             Route(
                 method="GET",
                 path=f"{BASE}/quarantine",
@@ -48,7 +74,7 @@ class Records:
                 endpoint=self.quarantine,
                 parameters=(AFTER, LIMITED, _SOURCE, _REASON),
                 answers={"application/json": answers.Quarantine},
-                problems=(Kind.BAD_PARAMETER, Kind.CURSOR_GONE),
+                problems=(Kind.BAD_PARAMETER, Kind.CURSOR_GONE, Kind.ONLY_AT_GATEWAY),
             ),
             Route(
                 method="GET",
@@ -57,7 +83,7 @@ class Records:
                 endpoint=self.raw,
                 parameters=(_NUMBER,),
                 answers={"application/octet-stream": None},
-                problems=(Kind.BAD_PARAMETER, Kind.NOT_FOUND),
+                problems=(Kind.BAD_PARAMETER, Kind.NOT_FOUND, Kind.ONLY_AT_GATEWAY),
             ),
             Route(
                 method="POST",
@@ -66,27 +92,16 @@ class Records:
                 endpoint=self.retry,
                 parameters=(_NUMBER,),
                 answers={"application/json": answers.Retried},
-                problems=(Kind.BAD_PARAMETER, Kind.NOT_FOUND, Kind.RETRY_NOT_POSSIBLE),
+                problems=(Kind.BAD_PARAMETER, Kind.NOT_FOUND, Kind.RETRY_NOT_POSSIBLE, Kind.ONLY_AT_GATEWAY),
             ),
-        )
-
-    async def gaps(self, _: Request, query: Query) -> Response:
-        after, limit, station = query.after() or FROM_OLDEST, query.limit(), query.one("station")
-        query.check()
-        position, as_of = after.within(self._reader.journal), self._head()
-        found = await self._reader.gaps(after=position, limit=limit + 1, station=station)
-        more, found = len(found) > limit, found[:limit]
-        last = found[-1].opened_seq if found else position
-        return json(
-            answers.Gaps(gaps=[self._gap(gap) for gap in found], next=self._cursor(last), more=more, as_of=as_of)
         )
 
     async def quarantine(self, _: Request, query: Query) -> Response:
         after, limit = query.after() or FROM_OLDEST, query.limit()
         source, reason = query.one("source"), query.one("reason")
         query.check()
-        position, as_of = after.within(self._reader.journal), self._head()
-        found = await self._reader.quarantined(after=position, limit=limit + 1, source=source, reason=reason)
+        position, as_of = after.within(self._log.id), self._cursor(self._log.tail.head)
+        found = await self._quarantine.entries(position, limit + 1, source=source, reason=reason)
         more, found = len(found) > limit, found[:limit]
         last = found[-1].id if found else position
         entries = [_quarantined(entry) for entry in found]
@@ -101,39 +116,20 @@ class Records:
         query.check()
         number = _number(request)
         await self._bytes(number)
-        if self._context.retry is None:
-            raise Problem(Kind.RETRY_NOT_POSSIBLE, "this gateway only reads: no connection of its own takes messages")
         try:
-            understood = await self._context.retry(number)
+            understood = await self._quarantine.retry(number)
         except RetryRefused as error:
             raise Problem(Kind.RETRY_NOT_POSSIBLE, str(error)) from error
         return json(answers.Retried(id=number, understood=understood))
 
     async def _bytes(self, number: int) -> bytes:
-        raw = await self._reader.quarantine_raw(number)
+        raw = await self._quarantine.raw(number)
         if raw is None:
             raise missing(f"quarantined message {number}; the oldest make room for new ones")
         return raw
 
-    def _head(self) -> str:
-        return self._cursor(self._context.ingest.tail.head)
-
     def _cursor(self, position: int) -> str:
-        return cursor.write(self._reader.journal, position)
-
-    def _gap(self, gap: Gap) -> answers.Gap:
-        return answers.Gap(
-            id=gap.id,
-            source=gap.source,
-            station=gap.station,
-            cause=gap.cause,
-            basis=gap.basis,
-            recovered=gap.recovered,
-            start=rfc3339(gap.start),
-            end=None if gap.end is None else rfc3339(gap.end),
-            opened=self._cursor(gap.opened_seq),
-            closed=None if gap.closed_seq is None else self._cursor(gap.closed_seq),
-        )
+        return cursor.write(self._log.id, position)
 
 
 def _quarantined(entry: Quarantined) -> answers.Quarantined:
