@@ -56,7 +56,7 @@ def _nothing() -> None:
     return None
 
 
-class Delivery:
+class Delivery(msgspec.Struct, eq=False):
     """A frame with what may be done about it once it is committed.
 
     ack: tells the peer that we own the message now. Called exactly once, on the event loop, after the commit,
@@ -73,28 +73,14 @@ class Delivery:
     ack and reply stand beside the frame, so that a replayed frame can neither acknowledge nor answer.
     """
 
-    __slots__ = ("ack", "acknowledged", "frame", "handles", "peer", "principal", "refused", "reply")
-
-    def __init__(
-        self,
-        frame: Frame,
-        ack: Callable[[], None] = _nothing,
-        reply: Callable[[bytes], None] | None = None,
-        *,
-        acknowledged: bool = True,
-        principal: str | None = None,
-        handles: frozenset[str] = frozenset(),
-        peer: str | None = None,
-        refused: list[Refused] | None = None,
-    ) -> None:
-        self.frame = frame
-        self.ack = ack
-        self.reply = reply
-        self.acknowledged = acknowledged
-        self.principal = principal
-        self.handles = handles
-        self.peer = peer
-        self.refused = refused
+    frame: Frame
+    ack: Callable[[], None] = _nothing
+    reply: Callable[[bytes], None] | None = None
+    acknowledged: bool = True
+    principal: str | None = None
+    handles: frozenset[str] = frozenset()
+    peer: str | None = None
+    refused: list[Refused] | None = None
 
 
 class NoticeKind(StrEnum):

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+import msgspec
+
 from gateway.core.frame import Delivery
 
 
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """A delivery's place in its connection's line."""
 
-    __slots__ = ("delivery", "done", "line", "size")
-
-    def __init__(self, line: AckLine, delivery: Delivery, size: int) -> None:
-        self.line = line
-        self.delivery = delivery
-        self.size = size
-        self.done = False
+    line: AckLine
+    delivery: Delivery
+    size: int
+    done: bool = False
 
 
 class AckLine:

@@ -49,6 +49,8 @@ class Tally:
         self.samples: Counter[tuple[str, str, str]] = Counter()
         self.heard: dict[tuple[str, str, str | None], Micros] = {}
         self.wakes: dict[str, Wake] = {}
+        self.alone: list[Event] = []
+        """Of deliveries that were stored without following their station's state."""
         self.dropped = 0
 
 
@@ -75,12 +77,23 @@ class Stepper:
                 log.warning("state of station %s is unknown: %s", id_, error)
                 self.unreadable_states.append(id_)
 
+    def take_up(self, station: str, version: int, state: bytes, look: Look) -> None:
+        """Go on from here, in place of what is known of the station, as if nothing had come between. Raises ValueError when
+        the state cannot be read."""
+        self._stations.restore(station)
+        self.states[station] = native.load(version, state)
+        self._looks[station] = look
+
     def state(self, station: str) -> native.State:
         return self._changed.get(station) or self.states.get(station, native.EMPTY)
 
     def known(self, station: str) -> native.State:
         """What is committed of it; for other threads than the writer's."""
         return self.states.get(station, native.EMPTY)
+
+    def remembered(self) -> tuple[dict[str, native.State], dict[str, Look]]:
+        """Of every station, as committed; on the writer's thread, where nothing moves meanwhile."""
+        return dict(self.states), dict(self._looks)
 
     def signals(self, station: str) -> Sequence[Sample]:
         """The newest committed sample of each of its series, in the order in which they were first seen."""
@@ -131,10 +144,14 @@ class Stepper:
                 transaction, item, None, item.refusal.reason, item.refusal.detail, item.delivery.frame.payload
             )
             return
-        known = rereading.is_known(item.observations, item.received)
+        observations = item.observations
+        if len(observations) == 1 and type(message := observations[0]) is CfxMessage:  # of CFX nearly always
+            self._message(transaction, identities, item, message)
+            return
+        known = rereading.is_known(observations, item.received)
         if known is not None:
             self.tally.duplicates[known, item.connection, item.protocol] += 1
-        for observation in _together(item.observations):
+        for observation in _together(observations):
             if known is not None and isinstance(observation, Record):
                 continue
             if isinstance(observation, Unreadable):
@@ -214,6 +231,8 @@ class Stepper:
             also_units=remark.also_units,
         )
         transaction.append(event, digest=message.digest, text=message.text)
+        if item.stateless:
+            self.tally.alone.append(event)
         self.tally.stored[labels] += 1
         if state.clock.offset_ms != before.clock.offset_ms:
             self._clock(transaction, item, station, state, frame.received)
@@ -280,7 +299,7 @@ class Stepper:
             "ClockOffsetChanged",
             body,
             at=received,
-            key=f"{station.id} {transaction.head}",
+            key=f"{station.id} {state.reported_offset_ms} {offset}",  # nothing of this journal: it comes again in a replay
             line=station.line,
             station=station.id,
         )

@@ -22,7 +22,7 @@ def is_heavy(payload: bytes, limit: int) -> bool:
     return len(payload) > (_PACKED if payload.startswith((b"\x1f\x8b", b"H4sI")) else limit)
 
 
-def decoded(adapter: Adapter, delivery: Delivery, ticket: Ticket) -> Item:
+def decoded(adapter: Adapter, delivery: Delivery, ticket: Ticket | None) -> Item:
     """Decode it. What cannot be decoded has a refusal in place of observations. `size` is what it holds of our memory."""
     frame = delivery.frame
     observations: Sequence[Observation] = ()

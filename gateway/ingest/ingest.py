@@ -12,18 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from gateway.core import times
 from gateway.core.adapter import Adapter, Basis
 from gateway.core.event import Event
-from gateway.core.frame import LOST, TICK, Delivery, Frame
+from gateway.core.frame import Delivery
 from gateway.core.observation import Lost, Observation, Tick
 from gateway.core.telemetry import Telemetry
 from gateway.core.times import Micros
 from gateway.ingest.acks import AckLine, Ticket
 from gateway.ingest.apply import Stepper, Tally, Wake, refusal_of
+from gateway.ingest.count import count
 from gateway.ingest.decode import decoded, is_heavy, source_of, station_source
+from gateway.ingest.own_frames import frame_of
 from gateway.ingest.queues import Item, Queue, Queues
+from gateway.ingest.recording import Recording
 from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import Stations
 from gateway.journal.tail import Tail
-from gateway.journal.transaction import Transaction
+from gateway.journal.transaction import Recalled, Transaction
 from gateway.journal.writer import Writer
 
 log = logging.getLogger("lineside.ingest")
@@ -58,6 +61,9 @@ class Ingest:
         self.tail = Tail(writer.place, writer.head)
         self.on_committed: Callable[[str, Delivery, Sequence[Observation]], None] | None = None
         self.on_heard: Callable[[str, str, str | None, Micros], None] | None = None
+        self.recording: Recording | None = None
+        """Hears of every commit. Set on the event loop; the writer's thread sees it with one of its next batches."""
+        self._recalled: Recalled | None = None
         self._queues = Queues(
             frames=settings.queue_frames,
             size=settings.queue_bytes,
@@ -257,10 +263,10 @@ class Ingest:
 
     def lost(self, connection: str, protocol: str, station: str, at: Micros, *, kept: bool = False) -> None:
         """Nothing is seen of this station any more: none of its signals is known, once what came before is stored."""
-        self._tell(connection, protocol, LOST, Lost(station, kept), at)
+        self._tell(connection, protocol, Lost(station, kept), at)
 
-    def _tell(self, connection: str, protocol: str, channel: str, observation: Lost | Tick, at: Micros) -> None:
-        frame = Frame(connection=connection, received=at, channel=channel, payload=observation.station.encode())
+    def _tell(self, connection: str, protocol: str, observation: Lost | Tick, at: Micros) -> None:
+        frame = frame_of(connection, observation, at)
         item = Item(connection, protocol, delivery=Delivery(frame, acknowledged=False), observations=(observation,))
         self._put(self._queues.queue(station_source(connection, observation.station)), item)
 
@@ -297,6 +303,9 @@ class Ingest:
         return self._queues.take(wait_s)
 
     def apply(self, transaction: Transaction, items: Sequence[Taken]) -> None:
+        if self.recording is not None:
+            transaction.recalled = Recalled()
+        self._recalled = transaction.recalled
         self.stepper.apply(transaction, [item for _, item in items])
 
     def rolled_back(self) -> None:
@@ -317,6 +326,9 @@ class Ingest:
 
     def committed(self, items: Sequence[Taken], events: Sequence[Event]) -> None:
         self.stepper.keep()
+        recording = self.recording
+        if recording is not None and self._recalled is not None:
+            recording.committed(items, events, self._recalled, self.stepper)
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._after_commit, items, events, self.stepper.tally)
 
@@ -362,29 +374,15 @@ class Ingest:
     def _tick(self, station: str, wake: Wake) -> None:
         self._wakes.pop(station, None)
         if self._held is None:
-            self._tell(wake.connection, wake.protocol, TICK, Tick(station), times.now())
+            self._tell(wake.connection, wake.protocol, Tick(station), times.now())
 
     def _count(self, tally: Tally) -> None:
         if self.on_heard is not None:
             for (connection, station, peer), at in tally.heard.items():
                 _guarded(self.on_heard, connection, station, peer, at)
-        metrics = self._telemetry
-        metrics.journal_commits.inc(self._writer.commits - self._commits)
+        self._telemetry.journal_commits.inc(self._writer.commits - self._commits)
         self._commits = self._writer.commits
-        for labels, count in tally.stored.items():
-            metrics.events_stored.labels(*labels).inc(count)
-        for labels, count in tally.samples.items():
-            metrics.samples_stored.labels(*labels).inc(count)
-        for labels, count in tally.duplicates.items():
-            metrics.duplicates.labels(*labels).inc(count)
-        for labels, count in tally.reused.items():
-            metrics.ids_reused.labels(*labels).inc(count)
-        for labels, count in tally.copies.items():
-            metrics.possible_copies.labels(*labels).inc(count)
-        for labels, count in tally.quarantined.items():
-            metrics.quarantined.labels(*labels).inc(count)
-        if tally.dropped:
-            metrics.quarantine_dropped.inc(tally.dropped)
+        count(self._telemetry, tally)
 
 
 def _guarded(call: Callable[..., None], *arguments: object) -> None:

@@ -113,13 +113,17 @@ def decode(raw: bytes, *, truncated: bool = False, applications: bool = False) -
     found = False
     pos, size = 0, len(raw)
     while pos < size:
-        code, pos = _section(raw, pos)
+        if raw[pos : pos + 2] == b"\x00\x53" and pos + 2 < size:  # as all peers write it
+            code = raw[pos + 2]
+            pos += 3
+        else:
+            code, pos = _section(raw, pos)
         if code == DATA:
             found = True
             part, pos = _data(raw, pos, truncated)
             body.append(part)
         elif code == HEADER:
-            _, _, end = types.extent(raw, pos)
+            end = types.extent(raw, pos)[2]
             message.durable, message.first_acquirer, message.delivery_count = _header(raw[pos:end])
             pos = end
         elif code == PROPERTIES:
@@ -142,8 +146,6 @@ def decode(raw: bytes, *, truncated: bool = False, applications: bool = False) -
 
 
 def _section(raw: bytes, pos: int) -> tuple[int, int]:
-    if raw.startswith(b"\x00\x53", pos) and pos + 2 < len(raw):
-        return raw[pos + 2], pos + 3
     if raw[pos : pos + 2] == b"\x00\x80" and pos + 10 <= len(raw):
         return int.from_bytes(raw[pos + 2 : pos + 10]), pos + 10
     raise MalformedError(f"no section at byte {pos}")
@@ -178,17 +180,20 @@ def _header(encoded: bytes) -> tuple[bool, bool | None, int]:
     return fields[0] is True, first, count
 
 
-# Positions in the properties list (3.2.4): user-id, the times and the group are not kept.
-_FIELDS = {
-    0: "message_id",
-    2: "to",
-    3: "subject",
-    4: "reply_to",
-    5: "correlation_id",
-    6: "content_type",
-    7: "content_encoding",
-    9: "creation_time",
-}
+# By their places in the properties list (3.2.4): user-id, the times and the group are not kept.
+_FIELDS = (
+    "message_id",
+    None,
+    "to",
+    "subject",
+    "reply_to",
+    "correlation_id",
+    "content_type",
+    "content_encoding",
+    None,
+    "creation_time",
+)
+_MESSAGE_ID, _CORRELATION_ID, _CREATION_TIME = 0, 5, 9
 
 
 def _properties(raw: bytes, pos: int, message: AmqpMessage) -> int:
@@ -200,14 +205,14 @@ def _properties(raw: bytes, pos: int, message: AmqpMessage) -> int:
     pos = begin + (4 if code == 0xD0 else 1)
     index = 0
     while pos < end:
-        if raw[pos] != 0x40:
-            value, after = types.read(raw, pos)
-            name = _FIELDS.get(index)
-            if name is not None and _fits(index, value):
-                setattr(message, name, value)
-            pos = after
-        else:
+        kind = raw[pos]
+        if kind == 0x40:
             pos += 1
+        else:
+            value, pos = types.read(raw, pos)
+            name = _FIELDS[index] if index < len(_FIELDS) else None
+            if name is not None and (index != _CREATION_TIME if kind == 0xA1 else _fits(index, value)):
+                setattr(message, name, value)
         index += 1
     if pos != end:
         raise MalformedError("properties do not end where they say")
@@ -216,10 +221,10 @@ def _properties(raw: bytes, pos: int, message: AmqpMessage) -> int:
 
 def _fits(index: int, value: object) -> bool:
     if type(value) is str:
-        return index != 9
-    if index in (0, 5):
+        return index != _CREATION_TIME
+    if index in (_MESSAGE_ID, _CORRELATION_ID):
         return isinstance(value, int | bytes | UUID)
-    return index == 9 and isinstance(value, int)
+    return index == _CREATION_TIME and isinstance(value, int)
 
 
 def _applications(value: object) -> Mapping[str, str | int | bool | None]:

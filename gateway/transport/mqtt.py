@@ -37,6 +37,7 @@ _BESIDE_PAYLOAD = 128 << 10
 _PUBACK, _PUBREC, _PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
 _PINGREQ = b"\xc0\x00"
 _PUBREL_TYPE, _PINGRESP_TYPE = 6, 13
+_NO_SUBSCRIBERS = 0x10
 
 
 class PublishRefused(LinesideError):
@@ -217,8 +218,9 @@ class Session(asyncio.Protocol):
             place, seconds = self.options.place, self.options.connect_timeout_s
             raise NotConnected(f"{place}: no answer to SUBSCRIBE within {seconds:g} s") from error
 
-    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
-        """Returns when the broker has acknowledged it (QoS 1) or it is on its way (QoS 0).
+    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        """Returns when the broker has acknowledged it (QoS 1) or it is on its way (QoS 0). False: nobody subscribes to it,
+        says the broker (MQTT 5, 3.4.2.1), and so it is gone.
 
         Many at once are sent in the order of the calls, at most `options.window` under way. Needs no reader. Raises
         NotConnected (it may have arrived or not), PublishRefused, and ValueError for a topic that is none.
@@ -236,7 +238,7 @@ class Session(asyncio.Protocol):
                     raise self._lost()
                 packet_id = self._talk.publish(topic, payload, qos=qos, retain=retain)
                 if qos == 0:
-                    return
+                    return True
                 confirmed: asyncio.Future[ReasonCode] = self._loop.create_future()
                 self._unconfirmed[packet_id] = confirmed
                 under_way = True  # from here on its place in the window is given back when it is confirmed
@@ -246,6 +248,7 @@ class Session(asyncio.Protocol):
         code = await confirmed
         if code.is_failure:
             raise PublishRefused(f"{self.options.place}: refuses a message on {topic!r}: {code.getName()}")
+        return code.value != _NO_SUBSCRIBERS
 
     # What the broker answers (mqtt_talk.Listener)
 
@@ -353,7 +356,7 @@ class Session(asyncio.Protocol):
     ) -> None:
         meta = _NO_META
         if properties or first & 0x01 or size > len(payload):
-            meta = _meta(first, properties, payload, size)
+            meta = frame_meta(first, properties, payload, size)
         frame = Frame(
             connection=self._name,
             received=self._now,
@@ -382,8 +385,10 @@ class Session(asyncio.Protocol):
         self._transport.resume_reading()
 
 
-def _meta(first: int, properties: bytes, payload: bytes, size: int) -> dict[str, str | int]:
-    """retain: 1 for a message that the broker had kept, which is an old one. size: of the payload on the wire, when
+def frame_meta(first: int, properties: bytes, payload: bytes, size: int) -> dict[str, str | int]:
+    """Of the frame that a PUBLISH becomes. Raises Malformed.
+
+    retain: 1 for a message that the broker had kept, which is an old one. size: of the payload on the wire, when
     only its beginning was kept. content_type, content_encoding: what the publisher said (MQTT 5)."""
     meta: dict[str, str | int] = {}
     if first & 0x01:

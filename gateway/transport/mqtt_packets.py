@@ -195,7 +195,7 @@ def publish_properties(data: bytes) -> dict[str, str]:
     """
     found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     try:
-        found.unpack(_variable(len(data)) + data)  # type: ignore[no-untyped-call]
+        found.unpack(variable(len(data)) + data)  # type: ignore[no-untyped-call]
     except (MQTTException, ValueError, IndexError, KeyError) as error:
         raise Malformed(f"properties of a PUBLISH: {error}") from error
     told: dict[str, str] = {}
@@ -208,7 +208,8 @@ def publish_properties(data: bytes) -> dict[str, str]:
     return told
 
 
-def _variable(length: int) -> bytes:
+def variable(length: int) -> bytes:
+    """As lengths are written (clause 2.2.3)."""
     out = bytearray()
     while True:
         length, low = divmod(length, 128)
