@@ -35,7 +35,7 @@ demo: $(READY) ## Run simulated machines and the gateway, and say where to look;
 	@$(BIN)/lineside demo $(DEMO)
 
 test: $(READY) servers $(PEERS) ## Run the tests; as root on Debian, install the servers that they start
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 check: $(READY) lines ## Check format, lint, types, layers and module sizes
 	$(BIN)/ruff format --check .

@@ -17,11 +17,22 @@ ROOT = Path(__file__).resolve().parent.parent
 pytest_plugins = ["tests.servers.mosquitto", "tests.servers.opcua", "tests.servers.postgres", "tests.servers.rabbitmq"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, one of them has those of RabbitMQ, which takes long to start."""
+SERVERS = ("postgres", "rabbitmq")
+"""Marks of tests that share a server which takes long to start."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, those of one such server, or of one group, go to one of them."""
+    several = config.getoption("loadgroup", default=False)
     for item in items:
-        if item.get_closest_marker("rabbitmq") is not None:
-            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
+        for server in SERVERS:
+            if item.get_closest_marker(server) is not None:
+                item.add_marker(pytest.mark.xdist_group(server))
+        group = item.get_closest_marker("xdist_group")
+        if several and group is not None and hasattr(item, "_id"):
+            # xdist tells the group in an attribute that pytest has not read since 9.2 (issue 1386 of pytest-xdist), and
+            # then every process starts every server.
+            item._id = item.id.parse(f"{item.nodeid}@{group.args[0]}")
 
 
 _OURS = ("lineside", "gateway", "adapters", "simulators")

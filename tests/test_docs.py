@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -22,7 +20,7 @@ OUR_PATH = re.compile(r"`((?:gateway|adapters|simulators|config|tests|docs|\.ci)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROFILE = re.compile(r"^`(profiles/[\w/.-]+\.toml)`\n\n```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"(?:^|`)make ((?:[a-z]+ ?)+)", re.MULTILINE)
-COMMAND = re.compile(r"(?:^|`|bin/)lineside ([a-z]+)\b", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|`|bin/)lineside ([a-z]+(?:-[a-z]+)*)\b", re.MULTILINE)
 
 
 def _blocks(page: Path, language: str) -> list[str]:
@@ -37,9 +35,8 @@ def _mentioned(pattern: re.Pattern[str]) -> set[str]:
 
 def _lineside(*arguments: str) -> str:
     """What it complained about; empty if it succeeded."""
-    command = [sys.executable, "-m", "gateway", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    return f"exit status {done.returncode}: {done.stdout}{done.stderr}" if done.returncode else ""
+    done = CliRunner().invoke(app, arguments)
+    return f"exit status {done.exit_code}: {done.output}{done.exception!r}" if done.exit_code else ""
 
 
 @pytest.mark.parametrize("page", BY_NAME)

@@ -18,7 +18,7 @@ from tests.daemon import Daemon, config
 from tests.integration.corpus import body_of, elements, unpacked, wrapped
 from tests.servers.mosquitto import Mosquitto
 
-pytestmark = pytest.mark.mosquitto
+pytestmark = [pytest.mark.mosquitto, pytest.mark.xdist_group("samples")]
 
 FOLDER = Path(__file__).resolve().parent.parent / "samples" / "cfx"
 EXPECTED: list[dict[str, Any]] = tomllib.loads((FOLDER / "expected.toml").read_text("utf-8"))["sample"]

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import stored_samples
-from gateway.cli.main import app
+from gateway.cli.app import app
 from gateway.core.sample import Value
 from simulators.ledger import Anchor, Ledger
 from simulators.voices.voice import Looked, Showing

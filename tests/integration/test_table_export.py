@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import samples, table_file
-from gateway.cli.main import app
+from gateway.cli.app import app
 from gateway.cli.table_file import Column, Form
 from gateway.core.errors import ConfigError, LinesideError
 from gateway.core.sample import Value

@@ -36,14 +36,18 @@ def _hashed(password: str) -> str:
 
 
 class RabbitMq:
-    """One broker. `start` and `stop` may be repeated; what is in durable queues stays."""
+    """One broker. `start` and `stop` may be repeated; what is in durable queues stays.
+
+    vhosts: how many virtual hosts it has for `vhost` to give away; each makes every start slower.
+    """
 
     host = "127.0.0.1"
     user = USER
     password = PASSWORD
 
-    def __init__(self, folder: Path, *, start_timeout_s: float = 90.0) -> None:
+    def __init__(self, folder: Path, *, vhosts: int = VHOSTS, start_timeout_s: float = 90.0) -> None:
         self.folder = folder
+        self._vhosts = vhosts
         self.port = free_port()
         self._epmd_port = free_port()
         self._distribution_port = free_port()
@@ -57,7 +61,7 @@ class RabbitMq:
     def vhost(self) -> str:
         """The name of an empty virtual host that nobody has used before."""
         number = next(self._numbers)
-        assert number < VHOSTS, "more virtual hosts than the definitions have"
+        assert number < self._vhosts, "more virtual hosts than the definitions have"
         return f"test{number}"
 
     def _write(self) -> None:
@@ -66,7 +70,7 @@ class RabbitMq:
         cookie = self.folder / "home" / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(16))
         cookie.chmod(0o400)
-        vhosts = ["/", *(f"test{number}" for number in range(VHOSTS))]
+        vhosts = ["/", *(f"test{number}" for number in range(self._vhosts))]
         grants = [
             {"user": user, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}
             for user in (USER, "guest")
@@ -174,10 +178,10 @@ class RabbitMq:
             self._epmd = None
 
 
-def _broker(folder: Path) -> Iterator[RabbitMq]:
+def _broker(folder: Path, vhosts: int) -> Iterator[RabbitMq]:
     require(str(SCRIPTS / "rabbitmq-server"), "rabbitmq-server")
     require("epmd", "erlang-base")
-    broker = RabbitMq(folder)
+    broker = RabbitMq(folder, vhosts=vhosts)
     try:
         broker.start()
         yield broker
@@ -188,7 +192,7 @@ def _broker(folder: Path) -> Iterator[RabbitMq]:
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
     """The broker of this session; every test takes a virtual host of its own."""
-    yield from _broker(tmp_path_factory.mktemp("rabbitmq"))
+    yield from _broker(tmp_path_factory.mktemp("rabbitmq"), VHOSTS)
 
 
 @pytest.fixture
@@ -196,4 +200,4 @@ def own_rabbitmq(tmp_path: Path) -> Iterator[RabbitMq]:
     """A broker for a test that stops it."""
     folder = tmp_path / "rabbitmq"
     folder.mkdir()
-    yield from _broker(folder)
+    yield from _broker(folder, vhosts=1)

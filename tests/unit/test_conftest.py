@@ -78,3 +78,9 @@ def test_shared_is_the_folder_named(tmp_path: Path, request: pytest.FixtureReque
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINESIDE_SHARED", str(tmp_path))
         assert request.getfixturevalue("shared") == tmp_path.resolve()
+
+
+@pytest.mark.xdist_group("alone")
+def test_who_shares_out_the_tests_is_told_of_groups(request: pytest.FixtureRequest) -> None:
+    """All that it sees of a test is its name."""
+    assert request.node.nodeid.endswith("@alone") is request.config.getoption("loadgroup", default=False)

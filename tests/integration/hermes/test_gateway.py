@@ -106,7 +106,7 @@ async def running(folder: Path, text: str) -> AsyncIterator[tuple[Bench, Supervi
     resolved = configured(folder, text)
     async with bench(folder, stations=wiring.stations(resolved)) as behind:
         adapters = [
-            build(settings, gateway="g1", machines=wiring._machines(resolved, name))
+            build(settings, gateway="g1", machines=wiring.machines_on(resolved, name))
             for name, settings in resolved.connections.items()
         ]
         supervisor = Supervisor(adapters, behind.ingest, behind.telemetry, QUICK, marks={}, draw=lambda: 1.0)

@@ -10,7 +10,7 @@ import pytest
 from asyncua import ua
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.app import app
 from gateway.core.errors import ConfigError, NotConnected
 from tests.integration.opcua.servers import Oven
 
