@@ -1,4 +1,4 @@
-"""From a checked configuration to a running gateway. The only importer of the adapters."""
+"""From a checked configuration to a running gateway. It and the reading of network captures alone import adapters."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from adapters.registry import ADAPTERS, build
 from gateway.api.app import create_app
 from gateway.api.context import Context, HttpSettings
 from gateway.api.server import serve
+from gateway.capture.captures import Captures
 from gateway.classes.registry import CLASSES
 from gateway.classes.state import Setup
 from gateway.classes.step import set_up
+from gateway.config.capture_settings import begin_captures, captures_of
+from gateway.config.journal_settings import writer_settings
 from gateway.config.models import Config
 from gateway.config.plan import Resolved, StationPlan
 from gateway.core import times
@@ -35,14 +38,15 @@ from gateway.ingest.retry import Retry
 from gateway.ingest.settings import IngestSettings
 from gateway.ingest.stations import UNASSIGNED, Route, Station, Stations
 from gateway.journal.first_look import JournalDamaged
+from gateway.journal.metrics import JournalMetrics
 from gateway.journal.reader import Reader
-from gateway.journal.retention import RetentionLimits
 from gateway.journal.salvage import Salvage
-from gateway.journal.writer import OpenGap, Writer, WriterSettings
+from gateway.journal.writer import OpenGap, Writer
 from gateway.profile.bound import Block, Machine, Poll, Values
 from gateway.profile.proposal import Variable
+from gateway.replay.offline import Cast
 from gateway.requests import Endpoint, Requests
-from gateway.sinks.follow import Follower, FollowSettings
+from gateway.sinks.follow import Effect, Follower, FollowSettings
 from gateway.sinks.metrics import SinkMetrics
 from gateway.sinks.registry import SINKS
 from gateway.sinks.registry import build as build_sink
@@ -79,6 +83,7 @@ class Gateway:
         self.writer = Writer(
             config.journal.path, site=config.gateway.site, gateway=config.gateway.name, settings=writer_settings(config)
         )
+        self.telemetry.registry.register(JournalMetrics(self.writer))
         self.stations = stations(resolved)
         self._resolved = resolved
         self.adapters: list[Adapter] = []
@@ -108,16 +113,13 @@ class Gateway:
                 self.telemetry,
                 ingest_settings(config),
                 states=self.writer.states(),
-                payload_cap=max(
-                    (getattr(c, "max_payload_bytes", 0) for c in self._resolved.connections.values()), default=0
-                )
-                or 32 << 20,
+                payload_cap=_payload_cap(self._resolved),
             )
             self.adapters = [
                 build(
                     settings,
                     gateway=config.gateway.name,
-                    machines=_machines(self._resolved, name),
+                    machines=machines_on(self._resolved, name),
                     positions=self.writer.positions(name),
                 )
                 for name, settings in self._resolved.connections.items()
@@ -129,6 +131,8 @@ class Gateway:
             forgotten = self._adopt_gaps(supervisor)
             requests = Requests(ingest, self._endpoint())
             ingest.on_committed = requests.committed
+            captures = captures_of(self._resolved, ingest, self.writer.place, VERSION, self.telemetry, self.adapters)
+            requests.on_sent = captures.sent
             ingest.on_heard = supervisor.heard
             reader = Reader(config.journal.path)
             context = Context(
@@ -141,13 +145,14 @@ class Gateway:
                 supervisor=supervisor,
                 telemetry=self.telemetry,
                 retry=Retry(ingest, reader, {adapter.name: adapter for adapter in self.adapters}),
+                captures=captures,
             )
             if salvage.anything:
                 context.extra_components["salvage"] = salvage.component
                 salvage.start()
             with self._followers(ingest) as followers:
                 context.sinks.extend(followers)
-                await self._live(context, followers, forgotten, stop, ready)
+                await self._live(context, captures, followers, forgotten, stop, ready)
         finally:
             salvage.stop()
             if reader is not None:
@@ -182,12 +187,16 @@ class Gateway:
                 source = Source(config.journal.path, ingest.tail, sink.batch)
                 stack.callback(source.close)
                 record = functools.partial(_record, ingest, sink.name)
-                found.append(Follower(sink, source, metrics, settings, record=record))
+                holder = self.writer.holders.register(
+                    "sink", sink.name, budget=sink.budget_bytes, samples=sink.batch.samples > 0
+                )
+                found.append(Follower(sink, source, metrics, settings, holder=holder, record=record))
             yield found
 
     async def _live(
         self,
         context: Context,
+        captures: Captures,
         followers: Sequence[Follower],
         forgotten: list[OpenGap],
         stop: asyncio.Event,
@@ -195,6 +204,7 @@ class Gateway:
     ) -> None:
         ingest = context.ingest
         ingest.start()
+        await begin_captures(captures, self.config)
         for gap in forgotten:
             close_forgotten(ingest, gap.id, source=gap.source, station=gap.station, cause=gap.cause, at=context.started)
         assert ingest.failed is not None
@@ -240,6 +250,7 @@ class Gateway:
                 if error is not None and name != failed:
                     log.error("%s failed while stopping: %s", name, error, exc_info=error)
             await ingest.stop()
+            await captures.close()
 
     def _endpoint(self) -> Endpoint:
         connections = self._resolved.connections
@@ -251,8 +262,22 @@ class Gateway:
         )
 
 
-def _record(ingest: Ingest, source: str, event: Event) -> None:
-    ingest.store(source, "gateway", [event])
+def _record(ingest: Ingest, source: str, event: Event, effect: Effect | None) -> None:
+    ingest.store(source, "gateway", [event], effect=effect)
+
+
+def _payload_cap(resolved: Resolved) -> int:
+    return max((getattr(c, "max_payload_bytes", 0) for c in resolved.connections.values()), default=0) or 32 << 20
+
+
+def cast(resolved: Resolved) -> Cast:
+    """To step a capture's frames with; opens nothing. Raises ConfigError."""
+    gateway = resolved.config.gateway.name
+    adapters = {
+        name: build(settings, gateway=gateway, machines=machines_on(resolved, name))
+        for name, settings in resolved.connections.items()
+    }
+    return Cast(stations(resolved), adapters, _payload_cap(resolved))
 
 
 def check_adapters(resolved: Resolved) -> None:
@@ -260,14 +285,14 @@ def check_adapters(resolved: Resolved) -> None:
     problems: list[str] = []
     for name, settings in resolved.connections.items():
         try:
-            build(settings, gateway=resolved.config.gateway.name, machines=_machines(resolved, name))
+            build(settings, gateway=resolved.config.gateway.name, machines=machines_on(resolved, name))
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
 
 
-def _machines(resolved: Resolved, connection: str) -> list[Machine]:
+def machines_on(resolved: Resolved, connection: str) -> list[Machine]:
     """The profiled machines on a connection."""
     return [
         Machine(station=plan.id, unit=route.unit or 0, bound=plan.bound, zone=plan.zone)
@@ -349,22 +374,6 @@ def _set_up(plan: StationPlan, config: Config) -> Setup:
     assert plan.bound is not None
     setup = set_up(plan.id, CLASSES[plan.machine_class], plan.bound, ignore_ids=config.gateway.ignore_ids)
     return msgspec.structs.replace(setup, hermes=plan.hermes)
-
-
-def writer_settings(config: Config) -> WriterSettings:
-    journal, timing = config.journal, config.timing
-    return WriterSettings(
-        synchronous=journal.synchronous,
-        ballast_bytes=journal.ballast,
-        quarantine_bytes=journal.quarantine,
-        stalled_retry_s=timing.stalled_retry_s,
-        retention=RetentionLimits(
-            days=journal.retention.days,
-            bytes=journal.retention.bytes,
-            dedup_days=journal.dedup_days,
-            check_s=timing.retention_check_s,
-        ),
-    )
 
 
 def ingest_settings(config: Config) -> IngestSettings:

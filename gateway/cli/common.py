@@ -32,11 +32,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log frames too.")]
 
 
-def configuration(path: Path | None) -> Resolved:
-    """Found, read and checked, its secrets too. Raises ConfigError with every problem."""
+def configuration(path: Path | None, *, secrets: bool = True) -> Resolved:
+    """Found, read and checked, its secrets too unless nobody needs them. Raises ConfigError with every problem."""
     found = resources.find_config(path)
     loaded = load(found, protocols(), sinks=sinks(), folder=resources.base_folder(found))
-    check_secrets(found, loaded)
+    if secrets:
+        check_secrets(found, loaded)
     return resolve(loaded)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +41,8 @@ def command(
     before = size(wal_path(path))
     finding = examine(path, thorough=not quick, stopped=lambda: size(wal_path(path)) - before > _LONGEST_WAL)
     if finding.problems and journal is None:
-        suspect_path(path).touch()
+        with contextlib.suppress(OSError):  # a disk that cannot be written: what was found is said all the same
+            suspect_path(path).touch()
     document: dict[str, Any] = {
         "file": str(path),
         "owner": None if (running := owner(path)) is None else running.get("pid"),
@@ -71,7 +73,9 @@ def _text(document: dict[str, Any]) -> str:
             f"journal {holds.journal}, schema {holds.version}: {holds.events} events up to {holds.head}, {holds.samples} samples"
         )
         if holds.holes:
-            lines.append(f"{holds.holes} numbers are missing in between: a restore or a salvage left them out")
+            lines.append(
+                f"{holds.holes} numbers are missing in between: `[journal.retention.messages]` or a salvage left them out"
+            )
     lines.extend(f"beside it: {name}" for name in document["beside"])
     lines.extend(f"damaged: {problem}" for problem in document["problems"])
     if document["problems"] and suspect_path(Path(document["file"])).exists():

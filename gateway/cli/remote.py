@@ -79,6 +79,17 @@ def answer(url: str, path: str, query: Query) -> Any:
         raise LinesideError(f"the gateway at {url} ended its answer early: {error}") from error
 
 
+def tell(url: str, path: str, body: Any, *, method: str = "POST") -> Any:
+    """Have the gateway do something; what it answers, None for nothing. Raises LinesideError as `answer`."""
+    try:
+        data = msgspec.json.encode(body)
+        with _open(url, path, (), "application/json", method=method, data=data) as response:
+            said = response.read()
+        return msgspec.json.decode(said) if said else None
+    except (OSError, HTTPException) as error:
+        raise LinesideError(f"the gateway at {url} ended its answer early: {error}") from error
+
+
 def quoted(text: str) -> str:
     """As a part of a path."""
     return quote(text, safe="")
@@ -88,8 +99,19 @@ class _Unreachable(LinesideError):
     pass
 
 
-def _open(url: str, path: str, query: Query, accept: str, *, last: str | None = None) -> HTTPResponse:
-    request = urllib.request.Request(f"{url}{path}?{urlencode(query)}")
+def _open(
+    url: str,
+    path: str,
+    query: Query,
+    accept: str,
+    *,
+    last: str | None = None,
+    method: str = "GET",
+    data: bytes | None = None,
+) -> HTTPResponse:
+    request = urllib.request.Request(f"{url}{path}?{urlencode(query)}", data=data, method=method)
+    if data is not None:
+        request.add_header("Content-Type", "application/json")
     request.add_header("Accept", accept)
     if last is not None:
         request.add_header("Last-Event-ID", last)

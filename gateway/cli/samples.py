@@ -49,7 +49,7 @@ def command(
     """Write samples as a table: single ones in the order of arrival, or with a resolution added up by time.
 
     A number is in `value`, a text or state in `text`; both are empty while it is not known. Asks the running gateway when
-    there is one (its token from $LINESIDE_TOKEN), else reads the journal itself. Parquet needs `lineside[parquet]`.
+    there is one (its token from $LINESIDE_TOKEN), else reads the journal itself. Parquet needs the library pyarrow.
 
     Example: lineside samples L1.reflow 'zone.temperature[3]' --from 2026-11-20T00:00:00Z --format parquet -o zone3.parquet
     """

@@ -12,7 +12,7 @@ from gateway.api import tokens
 
 def command(
     name: Annotated[str, typer.Argument(help="Whose it is.")],
-    file: Annotated[Path, typer.Option("--file", help="Token file to add it to; `[auth] tokens` names it.")],
+    file: Annotated[Path, typer.Option("--file", help="Token file to add it to; `auth.tokens` names it.")],
     scope: Annotated[
         list[str], typer.Option("--scope", help="read, consume, operate or admin. Repeat for several.")
     ] = ["read"],  # noqa: B006

@@ -16,7 +16,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.benchmarks import decode, fanout, intake, modbus, mqtt, opcua, postgres, samples, samples_at_rest, whole
+from tests.benchmarks import (
+    capture,
+    decode,
+    events,
+    fanout,
+    intake,
+    modbus,
+    month,
+    mqtt,
+    opcua,
+    postgres,
+    samples,
+    samples_at_rest,
+    whole,
+)
 from tests.benchmarks.baselines.terms import REPORTED
 from tests.benchmarks.row import Row, say, table
 
@@ -72,6 +86,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "mqtt": lambda quick: intake.mqtt(5, 6_000 if quick else 30_000),
     "amqp": lambda quick: intake.amqp(5, 6_000 if quick else 30_000),
     "amqp-300": lambda quick: intake.amqp(5, 6_000 if quick else 30_000, credit=300),
+    "capture": lambda quick: capture.run(5, 6_000 if quick else 30_000, 1.0 if quick else 6.0),
     "modbus": lambda quick: modbus.run(5, 1.0 if quick else 6.0),
     "decode": _decode,
     "latency": lambda quick: whole.late(1 if quick else 5, 5 if quick else 10, 10 if quick else 22),
@@ -81,6 +96,12 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "postgres": lambda quick: postgres.run(5, 2_000 if quick else 30_000),
     "samples": lambda quick: samples.run(5, 20_000 if quick else 400_000),
     "samples-at-rest": lambda quick: samples_at_rest.run((100_000,) if quick else (100_000, 2_000_000, 10_000_000)),
+    "events": lambda quick: events.run(
+        (20_000,) if quick else (100_000, 1_000_000, 10_000_000),
+        0.5 if quick else 6.0,
+        *((1, 2_000) if quick else (5, 30_000)),
+    ),
+    "month": lambda quick: month.run(1 if quick else 30, 0.5 if quick else 6.0),
     "transport": _transport,
 }
 

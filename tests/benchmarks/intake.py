@@ -78,13 +78,15 @@ class Counted:
 
 
 @contextmanager
-def _gateway(folder: Path, connection: str) -> Iterator[int]:
+def _gateway(folder: Path, connection: str, extra: str = "") -> Iterator[int]:
     stations = "\n".join(
         f'[[line.station]]\nname = "m{number}"\nclass = "pick_and_place"\n'
         f'source = {{ connection = "machines", handle = ["{handle(number)}"] }}'
         for number in range(MACHINES)
     )
-    path = config(folder, connections=f'[[connection]]\nname = "machines"\n{connection}', stations=stations)
+    path = config(
+        folder, connections=f'[[connection]]\nname = "machines"\n{connection}', stations=stations, extra=extra
+    )
     daemon = Daemon(path)
     try:
         daemon.start()
@@ -145,7 +147,8 @@ def _follow(pid: int, progress: Progress, count: int, load: Load | None) -> Took
         time.sleep(0.005)
 
 
-def _mqtt(kind: str, broker: Mosquitto, count: int, *, live: bool) -> Took:
+def mqtt_run(kind: str, broker: Mosquitto, count: int, *, live: bool, extra: str = "") -> Took:
+    """extra: of the gateway's configuration."""
     client, topic = broker.name("receiver"), broker.name("bench")
     register(broker.port, client, topic)
     with tempfile.TemporaryDirectory() as name, loaded("mqtt", broker.port, topic, count) as load:
@@ -157,6 +160,7 @@ def _mqtt(kind: str, broker: Mosquitto, count: int, *, live: bool) -> Took:
                 folder,
                 f'protocol = "cfx-mqtt"\nhost = "{HOST}"\nport = {broker.port}\n'
                 f'topics = ["{topic}"]\nclient_id = "{client}"\n',
+                extra,
             )
         else:
             receiver = by_hand(kind, broker.port, client, topic, path)
@@ -172,13 +176,14 @@ def _mqtt(kind: str, broker: Mosquitto, count: int, *, live: bool) -> Took:
         return Took(progress.rate(), took.cpu_us) if isinstance(progress, Counted) else took
 
 
-def _amqp(kind: str, count: int, credit: int = CREDIT) -> Took:
+def amqp_run(kind: str, count: int, credit: int = CREDIT, *, extra: str = "") -> Took:
+    """Likewise."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         path = folder / ("count" if kind == "amqp-container" else "journal.db")
         progress = Counted(path) if kind == "amqp-container" else Stored(path)
         if kind == "gateway":
-            receiver = _gateway(folder, f'protocol = "cfx-amqp"\nlisten = "{HOST}:{port}"\ncredit = {credit}\n')
+            receiver = _gateway(folder, f'protocol = "cfx-amqp"\nlisten = "{HOST}:{port}"\ncredit = {credit}\n', extra)
         else:
             receiver = by_hand(kind, port, credit, path)
         with receiver as pid, loaded("amqp", port, count) as load:
@@ -210,7 +215,7 @@ def mqtt(pairs: int, count: int) -> list[Row]:
                 took: dict[str, list[Took]] = {kind: [] for kind in kinds}
                 for pair in range(pairs):
                     for kind in kinds:
-                        took[kind].append(_mqtt(kind, broker, count, live=live))
+                        took[kind].append(mqtt_run(kind, broker, count, live=live))
                     say(f"mqtt {way} {pair + 1}/{pairs}: " + _latest(took))
                     kinds.reverse()  # nobody always goes first
                 what = f"CFX/MQTT QoS 1 to journal and PUBACK, {way}"
@@ -234,7 +239,7 @@ def amqp(pairs: int, count: int, credit: int = CREDIT) -> list[Row]:
     took: dict[str, list[Took]] = {kind: [] for kind in kinds}
     for pair in range(pairs):
         for kind in kinds:
-            took[kind].append(_amqp(kind, count, credit))
+            took[kind].append(amqp_run(kind, count, credit))
         say(f"amqp, credit {credit}, {pair + 1}/{pairs}: " + _latest(took))
         kinds.reverse()
     what = "CFX/AMQP point to point, accepted after commit"

@@ -77,7 +77,7 @@ class Machine:
 
 
 @contextmanager
-def _machine(program: Path, connections: int) -> Iterator[Machine]:
+def machine_of(program: Path, connections: int) -> Iterator[Machine]:
     machine = Machine(program, connections)
     try:
         yield machine
@@ -102,7 +102,7 @@ class _Samples:
         return 0
 
 
-def _configured(folder: Path, ports: Sequence[int], reading: Reading) -> Path:
+def _configured(folder: Path, ports: Sequence[int], reading: Reading, extra: str = "") -> Path:
     profile = folder / "profiles" / "generic" / "bench.toml"
     profile.parent.mkdir(parents=True)
     profile.write_text(reading.profile, "utf-8")
@@ -111,13 +111,14 @@ def _configured(folder: Path, ports: Sequence[int], reading: Reading) -> Path:
         f'source = {{ protocol = "modbus-tcp", host = "{HOST}", port = {port} }}'
         for number, port in enumerate(ports)
     )
-    return config(folder, connections="", stations=stations)
+    return config(folder, connections="", stations=stations, extra=extra)
 
 
-def _gateway(machine: Machine, reading: Reading, seconds: float) -> Took:
+def gateway_run(machine: Machine, reading: Reading, seconds: float, extra: str = "") -> Took:
+    """extra: of the gateway's configuration."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        daemon = Daemon(_configured(folder, machine.ports, reading))
+        daemon = Daemon(_configured(folder, machine.ports, reading, extra))
         samples = _Samples(folder / "journal.db")
         try:
             daemon.start()
@@ -177,11 +178,11 @@ def run(pairs: int, seconds: float) -> list[Row]:
 
 def _row(program: Path, connections: int, reading: Reading, pairs: int, seconds: float) -> Row:
     took: dict[str, list[Took]] = {"gateway": [], "pymodbus": []}
-    sides = [("gateway", _gateway), ("pymodbus", _bare)]
+    sides = [("gateway", gateway_run), ("pymodbus", _bare)]
     what = f"Modbus TCP into the journal, {connections} connection{'s' * (connections > 1)}, reads of {reading}"
     for pair in range(pairs):
         for name, work in sides:
-            with _machine(program, connections) as machine:
+            with machine_of(program, connections) as machine:
                 took[name].append(work(machine, reading, seconds))
         sides.reverse()  # nobody always goes first
         say(

@@ -1,8 +1,9 @@
 """How fast a journal gets into the plant's PostgreSQL: the sink, next to asyncpg's COPY of rows made beforehand.
 
-A: the sink as the gateway runs it, from its connecting on: pages from a journal's file, decoded; rows made of them; one
-call of `lineside.take_events` for each 1,000 with its commit, positions and cursor. B: COPY of the same rows, the same 1,000 to a commit, into a table with the
-same columns and the same indexes, by one client that has them in memory; and once more into a table without an index.
+A: the sink as the gateway runs it, from its connecting on: pages from a journal's file, decoded; rows made of them; COPY
+of each 1,000 into a table of the session, and from there, with positions, cursor and the commit, by one function. B: COPY
+of the same rows, the same 1,000 to a commit, into a table with the same columns and the same indexes, by one client that
+has them in memory; and once more into a table without an index.
 Afterwards every table has every row. Samples likewise, 10,000 to a commit.
 """
 
@@ -21,6 +22,7 @@ from gateway.core.event import CfxHeader, Event, Origin, UnitRef
 from gateway.core.sample import Quality, Sample
 from gateway.core.telemetry import Telemetry
 from gateway.journal.filter import Filter
+from gateway.journal.holders import Holder
 from gateway.journal.reader import Reader
 from gateway.journal.tail import Tail
 from gateway.journal.transaction import Transaction
@@ -122,18 +124,7 @@ class Journal:
         reader = Reader(path, threads=1, page_bytes=1 << 40)
         page = reader.call(lambda connection: reader.page(connection, 0, count, Filter()))
         reader.close()
-        rows = [event_row(placed) for placed in page.events]
-        units = EVENT_COLUMNS.index("units")
-        self.rows = [
-            (
-                n,
-                self.place.journal,
-                *row[:units],
-                [ref.id for ref in placed.event.unit_refs],
-                *row[units + 1 :],
-            )
-            for n, (row, placed) in enumerate(zip(rows, page.events, strict=True), 1)
-        ]
+        self.rows = [(n, self.place.journal, *event_row(placed)) for n, placed in enumerate(page.events, 1)]
         self.samples = [
             (n % 60 + 1, each.time, each.received, n + 1, 0, 0, each.value, None)
             for n, each in ((n, _sample(n)) for n in range(count * 10))
@@ -174,7 +165,8 @@ async def _sink(url: str, journal: Journal, *, samples: bool) -> float:
             async with sink.connect(journal.place) as session:
                 await session.take_events((), journal.count)
         metrics = SinkMetrics(Telemetry().registry)
-        follower = Follower(sink, source, metrics, FollowSettings(), record=lambda event: None)
+        holder = Holder("sink", sink.name, budget=sink.budget_bytes, samples=samples)
+        follower = Follower(sink, source, metrics, FollowSettings(), holder=holder, record=lambda event, effect: None)
         counter, wanted = (metrics.samples, len(journal.samples)) if samples else (metrics.events, len(journal.rows))
         taken = counter.labels(sink.name, sink.kind)._value
         begun = time.perf_counter()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from adapters.opcua_frame import Payload, change, decode, encode, happening, micros
+from adapters.opcua_frame import change, happening, micros
 from gateway.core.errors import DecodeError
 from gateway.profile.bound_nodes import Change
+from gateway.profile.node_frame import Payload, decode, encode
 
 _AT = datetime(2026, 11, 20, 12, 44, 33, 943216, tzinfo=UTC)
 _MICROS = 1_795_178_673_943_216

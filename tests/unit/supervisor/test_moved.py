@@ -13,7 +13,7 @@ from gateway.ingest.settings import IngestSettings
 from gateway.journal.transaction import Transaction
 from gateway.supervisor.settings import SupervisorSettings
 from gateway.supervisor.supervisor import Supervisor
-from gateway.wiring import Gateway, _machines, protocols
+from gateway.wiring import Gateway, machines_on, protocols
 from tests.unit.journal.feed import ListFeed, event
 
 CONFIG = """
@@ -62,7 +62,7 @@ def adopted(made: Gateway, source: str, station: str) -> tuple[list[str], list[s
         telemetry = Telemetry()
         ingest = Ingest(made.writer, made.stations, telemetry, IngestSettings(), states={}, payload_cap=1)
         adapters = [
-            build(settings, gateway="g1", machines=_machines(made._resolved, name))
+            build(settings, gateway="g1", machines=machines_on(made._resolved, name))
             for name, settings in made._resolved.connections.items()
         ]
         supervisor = Supervisor(adapters, ingest, telemetry, SupervisorSettings(), marks={})
