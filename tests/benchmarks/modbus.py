@@ -145,8 +145,10 @@ def _check(journal: Path, answered: Sequence[int], reading: Reading, lost: float
     with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as database:
         for number, reads in enumerate(answered):
             counts = database.execute(
-                "SELECT count(*) FROM sample WHERE quality = 0 AND series IN (SELECT id FROM series WHERE station = ?) "
-                "GROUP BY series",
+                "SELECT (SELECT count(*) FROM sample WHERE quality = 0 AND series = s.id AND n > "
+                "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'samples_compacted')) "
+                "+ (SELECT coalesce(sum(count), 0) FROM sample_chunk WHERE series = s.id) "
+                "FROM series s WHERE station = ?",
                 (f"L1.m{number}",),
             ).fetchall()
             few = [count for (count,) in counts if not reads - 2 <= count <= reads]
