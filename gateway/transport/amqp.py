@@ -224,6 +224,8 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def opened(self, peer: str) -> None:
+        if self.reason is not None:
+            return  # its Open has crossed our Close, for whose answer the deadline stands
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
