@@ -38,6 +38,8 @@ from tests.integration.amqp.peers import (
 from tests.servers.certificates import Certificates
 
 HASH = hash_password("right")
+OPEN = bytes.fromhex("00000010 02000000 005310 c0 03 01 a1 00")
+"""The shortest there is: an empty container-id."""
 
 
 @pytest.fixture
@@ -185,11 +187,32 @@ async def test_a_peer_that_reads_nothing_does_not_hold_us() -> None:
         async with adapter.connect():
             assert adapter.port is not None
             peer.connect(("127.0.0.1", adapter.port))
-            peer.sendall(AMQP_HEADER + bytes.fromhex("00000010 02000000 005310 c0 03 01 a1 00"))
+            peer.sendall(AMQP_HEADER + OPEN)
             listener = adapter._listener
             assert listener is not None
             await until(lambda: any(connection.peer is not None for connection in listener.connections))
         assert adapter.port is None
+
+
+async def test_a_peer_that_opens_while_we_leave_does_not_hold_us() -> None:
+    """Its Open crosses our Close, which it never answers."""
+    adapter = listening(close_timeout_s=0.3)
+    with socket.socket() as peer:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(adapter.connect())
+            assert adapter.port is not None
+            peer.connect(("127.0.0.1", adapter.port))
+            peer.sendall(AMQP_HEADER)
+            listener = adapter._listener
+            assert listener is not None
+            await until(lambda: any(connection.engine is not None for connection in listener.connections))
+            (connection,) = listener.connections
+            leaving = asyncio.create_task(stack.aclose())
+            await until(lambda: connection._awaiting_close)
+            peer.sendall(OPEN)
+            async with asyncio.timeout(5):
+                await leaving
+        assert connection.peer is None
 
 
 async def test_a_peer_that_leaves_its_answers_unread_does_not_hold_us() -> None:
