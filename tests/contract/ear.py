@@ -75,7 +75,10 @@ class Ear:
 
     async def hears(self, *numbers: int, unit: int = 0, timeout_s: float = 10.0) -> None:
         wanted = set(numbers)
-        await until(lambda: wanted <= set(self.numbers(unit)), timeout_s=timeout_s)
+        try:
+            await until(lambda: wanted <= set(self.numbers(unit)), timeout_s=timeout_s)
+        except TimeoutError as error:
+            raise AssertionError(f"{wanted} of {unit}: heard {self.heard}, lost {self.lost!r}, {self.notices}") from error
 
     async def notices_loss(self, timeout_s: float = 10.0) -> None:
         """The peer is gone, and the adapter says so in its way."""

@@ -33,7 +33,7 @@ class CfxMqttRig:
     units = 2
     conflates = False
     ends = True
-    gives_up_s = 0.8
+    gives_up_s = 1.6
     prompt_s = 1.0
     most_bytes = _BUFFER + _SLACK
 
@@ -50,7 +50,7 @@ class CfxMqttRig:
             "qos": qos,
             "version": version,
             "client_id": broker.name("client"),
-            "keepalive_s": 0.4,
+            "keepalive_s": 0.8,
             "connect_timeout_s": 1.0,
             "close_timeout_s": 0.4,
             "buffer_bytes": _BUFFER,

@@ -146,7 +146,7 @@ class OpcUaRig:
     brokered = False
     conflates = False
     ends = True
-    gives_up_s = 1.4
+    gives_up_s = 2.5
     prompt_s = 1.0
     most_bytes = _BUFFER + _SLACK
 
@@ -162,8 +162,8 @@ class OpcUaRig:
             "protocol": "opcua",
             "name": _NAME,
             "url": f"opc.tcp://127.0.0.1:{self._between.port}",
-            "connect_timeout_s": 1.3,
-            "answer_timeout_s": 0.7,
+            "connect_timeout_s": 2.5,
+            "answer_timeout_s": 2.0,
             "keepalive_s": 0.5,
             "session_timeout_s": 10.0,
             "close_timeout_s": 0.4,

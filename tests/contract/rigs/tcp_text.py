@@ -90,7 +90,7 @@ class TcpTextRig:
 
     def __init__(self, folder: Path, machine: _Machine, between: Relay, *, asked: bool) -> None:
         frame = 'ask = "?\\n"\nevery = "50ms"' if asked else ""
-        self.gives_up_s = 1.0 if asked else 0.5
+        self.gives_up_s = 1.8 if asked else 0.5
         self.talk = Talk(profile(folder, "tcp-text", frame=frame))
         self.faults = _Faults(between, self, machine)
         self._machine = machine
@@ -99,7 +99,7 @@ class TcpTextRig:
             "name": "tester",
             "host": HOST,
             "port": between.port,
-            "answer_timeout_s": 0.3,
+            "answer_timeout_s": 0.7,
             "buffer_bytes": _BUFFER,
         }
 
