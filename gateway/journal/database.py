@@ -15,6 +15,9 @@ from gateway.core.errors import JournalError
 from gateway.journal.schema import APPLICATION_ID, MIGRATIONS, SUPERSEDED
 
 Synchronous = Literal["full", "normal"]
+_STATEMENTS = 512
+"""Kept prepared by a connection. A busy commit uses some of 114, most of them in several sizes; of the 100 that the driver
+keeps, the longest would be parsed again and again."""
 
 
 def driver() -> ModuleType:
@@ -38,7 +41,9 @@ def _engine(path: Path, *, mode: str, pool: dict[str, Any]) -> Engine:
     return create_engine(
         "sqlite://",
         module=module,
-        creator=lambda: module.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0),
+        creator=lambda: module.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=_STATEMENTS
+        ),
         **pool,
     )
 
