@@ -12,7 +12,7 @@ from gateway.capture.reading import Capture
 from gateway.config.plan import Resolved
 from gateway.core.errors import ConfigError
 from gateway.core.problems import unknown
-from gateway.core.times import Micros
+from gateway.core.times import Micros, rfc3339
 
 if TYPE_CHECKING:
     from simulators.replay.actor import Role
@@ -27,6 +27,20 @@ class Between(NamedTuple):
 
     def holds(self, at: Micros) -> bool:
         return (self.start is None or at >= self.start) and (self.end is None or at < self.end)
+
+
+def check(between: Between, span: tuple[Micros, Micros] | None) -> None:
+    """Raises ConfigError where nothing of the capture, which lasts from when to when, lies between."""
+    start, end = between
+    if start is not None and end is not None and start >= end:
+        raise ConfigError([f"--from: {rfc3339(start)} is not before --to {rfc3339(end)}"])
+    if span is None:
+        return
+    lasts = f"the capture lasts from {rfc3339(span[0])} to {rfc3339(span[1])}"
+    if start is not None and start > span[1]:
+        raise ConfigError([f"--from: nothing came in at or after {rfc3339(start)}; {lasts}"])
+    if end is not None and end <= span[0]:
+        raise ConfigError([f"--to: nothing came in before {rfc3339(end)}; {lasts}"])
 
 
 def chosen(resolved: Resolved, stations: Sequence[str]) -> Resolved:

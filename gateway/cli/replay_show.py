@@ -49,13 +49,17 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Show:
-    """One performance. written: set when the configuration for a second gateway is there. over: set when all is played."""
+    """One performance. written: set when the configuration for a second gateway is there. over: set when all is played.
+
+    Raises ConfigError where nothing is between.
+    """
 
     def __init__(self, capture: Capture, wishes: Wishes) -> None:
         self.written, self.over = asyncio.Event(), asyncio.Event()
         self._capture = capture
         self._wishes = wishes
         self._span = replay_cues.span(capture)
+        replay_cues.check(wishes.between, self._span)
 
     async def run(self, stop: asyncio.Event, folder: Path) -> Progress:
         """Until all is played, or `stop` is set; with `stay` and `loop`, until that. folder: for what the machines need of the

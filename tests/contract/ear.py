@@ -78,7 +78,9 @@ class Ear:
         try:
             await until(lambda: wanted <= set(self.numbers(unit)), timeout_s=timeout_s)
         except TimeoutError as error:
-            raise AssertionError(f"{wanted} of {unit}: heard {self.heard}, lost {self.lost!r}, {self.notices}") from error
+            raise AssertionError(
+                f"{wanted} of {unit}: heard {self.heard}, lost {self.lost!r}, {self.notices}"
+            ) from error
 
     async def notices_loss(self, timeout_s: float = 10.0) -> None:
         """The peer is gone, and the adapter says so in its way."""

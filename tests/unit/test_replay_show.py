@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,23 @@ async def test_from_when_to_when(capture: Path) -> None:
     assert replay_cues.span(found) == (at(0), at(3))
     cues = list(replay_cues.cues(found, {"L1.back"}, Between(at(2))))
     assert [cue.frame.payload for cue in cues] == [b"\x02PNL2\x03", b"\x02PNL3\x03"]
+
+
+@pytest.mark.parametrize(
+    ("between", "said"),
+    [
+        (Between(at(2), at(2)), r"^\['--from: \S+:02\S+ is not before --to \S+:02\S+"),
+        (
+            Between(at(3) + 1),
+            r"^.'--from: nothing came in at or after .*; the capture lasts from \S+:00\S+ to \S+:03\S+",
+        ),
+        (Between(None, at(0)), "^.'--to: nothing came in before .*; the capture lasts from"),
+    ],
+)
+def test_where_there_is_nothing(capture: Path, between: Between, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Show(Capture([capture]), Wishes(between=between))
+    assert re.search(said, str(list(refused.value.problems)))
 
 
 @pytest.mark.parametrize(
