@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from gateway.core.adapter import Adapter
 from tests.build import until
 from tests.contract.rig import Mute
+from tests.servers import free_port
 
 HOST = "127.0.0.1"
 _CHUNK = 64 << 10
@@ -42,8 +43,8 @@ class Relay:
 
     async def up(self) -> None:
         """Takes connections, from the second time on at the port that it had."""
+        self.port = self.port or free_port()
         self._server = await asyncio.start_server(self._called, HOST, self.port)
-        self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def down(self) -> None:
         """Refuses connections, and drops those that there are without a word."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -31,13 +32,28 @@ _claimed: list[TextIO] = []
 """Open, and so locked, until this process ends."""
 
 
+_FIRST = 10_000
+
+
+def _given_away() -> int:
+    """From here on the system gives ports to who connects (ip_local_port_range, ip(7))."""
+    try:
+        return max(int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0]), _FIRST + 1000)
+    except OSError:
+        return 32_768
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on just now, and that no other call gets, in whatever process of the tests."""
+    """A loopback port that nobody listens on just now, and that no other call gets, in whatever process of the tests. Nor does
+    the system give it to anybody who connects, while a server that is to have it, or to have it again, is not there."""
     _CLAIMS.mkdir(exist_ok=True)
     while True:
+        port = _FIRST + secrets.randbelow(_given_away() - _FIRST)
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         claim = (_CLAIMS / str(port)).open("w")
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Literal, cast
 
 from gateway.transport.modbus_server import Malformed, Request, ServerFraming
+from tests.servers import free_port
 
 Kind = Literal["tcp", "rtu"]
 
@@ -106,10 +107,10 @@ class Listener:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
+        self.port = self.port or free_port()
         self._server = await asyncio.get_running_loop().create_server(
             lambda: _Connection(self.echo), "127.0.0.1", self.port
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Like a machine that is switched off, with its network interface still there."""
