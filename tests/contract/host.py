@@ -105,12 +105,18 @@ class Host:
         for some in [[number] for number in numbers] if self.rig.conflates else [list(numbers)]:
             await self.rig.say(*some, unit=unit)
             await self.keeps(*some, unit=unit)
+        if self.rig.acknowledged:  # or `reads` would count what is stored and not yet acknowledged
+            await until(lambda: not any(frames for frames, _ in self._unsettled()))
 
     async def keeps(self, *numbers: int, unit: int = 0) -> None:
         """Until these are stored."""
         async with asyncio.timeout(10):
             while not set(numbers) <= set(await self.stored(unit)):
                 await asyncio.sleep(0.01)
+
+    def _unsettled(self) -> list[tuple[int, int]]:
+        """Frames and bytes of the machines that wait for the journal, or for being acknowledged."""
+        return [each for key, each in self.bench.ingest.depth().items() if key != "gateway"]
 
     async def connected(self) -> None:
         await until(lambda: self.link.state != "down")
@@ -136,7 +142,7 @@ class Host:
         said = getattr(self.rig, "said", 0)
 
         def read() -> bool:
-            depth = [each for key, each in self.bench.ingest.depth().items() if key != "gateway"]
+            depth = self._unsettled()
             return sum(size for _, size in depth) >= said if said else sum(frames for frames, _ in depth) >= count
 
         await until(read)
