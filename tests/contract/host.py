@@ -110,9 +110,13 @@ class Host:
 
     async def keeps(self, *numbers: int, unit: int = 0) -> None:
         """Until these are stored."""
-        async with asyncio.timeout(10):
-            while not set(numbers) <= set(await self.stored(unit)):
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(10):
+                while not set(numbers) <= set(await self.stored(unit)):
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            read = [frame.payload for frame in self.frames]
+            raise AssertionError(f"{numbers} of {unit}: stored {await self.stored(unit)}, read {read}") from error
 
     def _unsettled(self) -> list[tuple[int, int]]:
         """Frames and bytes of the machines that wait for the journal, or for being acknowledged."""
@@ -137,8 +141,8 @@ class Host:
             await until(lambda: all(sight.gap is None for sight in self.link.sights.values()))
 
     async def reads(self, count: int) -> None:
-        """Until so many frames were read and are not committed; where one frame may hold several messages, until all
-        that the rig has just said was."""
+        """Until so many frames were read and are not committed; where one frame may hold several messages, or none, until all
+        that the rig has just said was, by its bytes."""
         said = getattr(self.rig, "said", 0)
 
         def read() -> bool:

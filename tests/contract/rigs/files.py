@@ -129,8 +129,7 @@ class FilesRig:
         for number in numbers:
             line = self.talk.line(number, filler)
             await self._write(line)
-            if self._grows:  # one look reads as many lines as there are
-                self.said += len(line)
+            self.said += len(line)
 
     async def garbage(self, unit: int = 0) -> None:
         await self.faults.quiet()  # on its own, or it would be one line among others
