@@ -133,6 +133,7 @@ def assert_same(captured: Path, imported: Path, connections: Sequence[str], *, a
     computer reads it later. The events that follow are equal as those of a replay are (`lineside reconcile --as replay`). again: those that follow by this version, of a
     capture that an older one may have made."""
     was, now = _frames(captured), _frames(imported)
+    ended = max(entry.frame.received for entries in was.values() for entry in entries)
     for connection in connections:
         # Machines of one connection are read side by side: the order is each one's.
         ours, theirs = (_by_machine(each[connection]) for each in (was, now))
@@ -140,7 +141,9 @@ def assert_same(captured: Path, imported: Path, connections: Sequence[str], *, a
         assert ours.keys() == theirs.keys()
         for machine, read in ours.items():
             # The last answer may have been on its way when the gateway ended, which read it no more.
-            assert 0 <= len(theirs[machine]) - len(read) <= 1, machine
+            beyond = theirs[machine][len(read) :]
+            assert len(theirs[machine]) - len(read) in (0, 1), machine
+            assert all(entry.frame.received > ended - LATE_US for entry in beyond), machine
             for one, other in zip(read, theirs[machine], strict=False):
                 assert _said(one) == _said(other)
                 assert abs(one.frame.received - other.frame.received) < LATE_US
