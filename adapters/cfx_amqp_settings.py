@@ -41,7 +41,7 @@ _SHORT_IDLE_S = 5.0
 class Tls(BaseModel):
     """TLS of either form. An empty table is enough for a client that trusts the system's authorities."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     ca: LocalPath | None = Field(None, description="Client: authorities to trust, PEM; the system's when left out")
     verify: bool = Field(True, description="Client: check the peer's certificate and host name")
@@ -69,7 +69,7 @@ class Tls(BaseModel):
 class Auth(BaseModel):
     """Who may connect to a listener."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     users: Secret = Field(
         description="Users file, `file:PATH`: a line per user, NAME:HASH[:HANDLE,HANDLE]; read when listening begins"
@@ -79,7 +79,7 @@ class Auth(BaseModel):
 class CfxAmqpConnection(BaseModel):
     """A `[[connection]]` with `protocol = "cfx-amqp"`: exactly one of `host` (client) and `listen` (listener)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     protocol: Literal["cfx-amqp"]
     name: str = Field(min_length=1, description="Name of the connection, unique in the gateway")

@@ -27,7 +27,7 @@ def _is_loopback(host: str) -> bool:
 class CfxMqttConnection(BaseModel):
     """A `[[connection]]` with `protocol = "cfx-mqtt"`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     protocol: Literal["cfx-mqtt"]
     name: str = Field(min_length=1, description="Name of the connection, unique in the gateway.")

@@ -37,7 +37,7 @@ _KEPT = 32 << 20
 class FilesConnection(BaseModel):
     """A `[[connection]]` with `protocol = "files"`: a folder that a machine writes into."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     profile_protocol: ClassVar[str] = "files"
     """What its machine's profile names as its protocol."""
 

@@ -20,7 +20,7 @@ class HermesConnection(BaseModel):
     Only listens. Some machines take one supervisor only: then the plant's own finds no place while this one is there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     profile_protocol: ClassVar[None] = None
     """Its machines need no profile, and may have one for another source."""
     claims: ClassVar[tuple[str, ...]] = ()

@@ -20,7 +20,7 @@ _TURNAROUND_S = 0.01
 
 
 class _ModbusConnection(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     profile_protocol: ClassVar[str] = "modbus"
     """What its machines' profiles name as their protocol."""
     claims: ClassVar[tuple[str, ...]] = ("unit",)

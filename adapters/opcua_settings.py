@@ -35,7 +35,7 @@ def _endpoint(text: str) -> str:
 class OpcUaConnection(BaseModel):
     """A `[[connection]]` with `protocol = "opcua"`. What is read there, the profiles of its stations say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     profile_protocol: ClassVar[str] = "opcua"
     """What its machines' profiles name as their protocol."""
     claims: ClassVar[tuple[str, ...]] = ()

@@ -19,7 +19,7 @@ _LISTENER_ONLY = frozenset({"allow", "allow_anonymous"})
 
 
 class _TextConnection(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(min_length=1, description="Name of the connection, unique in the gateway.")
     answer_timeout_s: Seconds = Field(

@@ -1,4 +1,4 @@
-"""From a checked configuration to a running gateway. It and the reading of network captures alone import adapters."""
+"""From a checked configuration to a running gateway. It and the reading of network captures alone make adapters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 from pydantic import BaseModel
 
-from adapters.modbus import look
 from adapters.modbus_settings import ModbusConnection
 from adapters.opcua_settings import OpcUaConnection
-from adapters.registry import ADAPTERS, build
+from adapters.registry import build
 from gateway.api.app import create_app
 from gateway.api.context import Context, HttpSettings
 from gateway.api.server import serve
@@ -48,7 +47,6 @@ from gateway.replay.offline import Cast
 from gateway.requests import Endpoint, Requests
 from gateway.sinks.follow import Effect, Follower, FollowSettings
 from gateway.sinks.metrics import SinkMetrics
-from gateway.sinks.registry import SINKS
 from gateway.sinks.registry import build as build_sink
 from gateway.sinks.source import Source
 from gateway.supervisor.links import LinkState, close_forgotten
@@ -61,16 +59,6 @@ _DRAIN_S = 5.0
 """Longest wait at the end for what was read to be stored and acknowledged."""
 
 VERSION = version("lineside")
-
-
-def protocols() -> dict[str, type[BaseModel]]:
-    """Settings model of each protocol that a connection may have."""
-    return {name: entry.settings for name, entry in ADAPTERS.items()}
-
-
-def sinks() -> dict[str, type[BaseModel]]:
-    """Settings model of each kind that a sink may have."""
-    return {name: entry.settings for name, entry in SINKS.items()}
 
 
 class Gateway:
@@ -317,6 +305,8 @@ async def probe(resolved: Resolved, plan: StationPlan) -> AsyncIterator[Sight]:
     assert plan.bound is not None
     registers = plan.bound.registers
     assert registers is not None
+    from adapters.modbus import look  # as in adapters.registry
+
     found = [(route, resolved.connections[route.connection]) for route in plan.routes]
     route, settings = next((route, each) for route, each in found if isinstance(each, ModbusConnection))
     machine = Machine(station=plan.id, unit=route.unit or 0, bound=plan.bound)
@@ -336,7 +326,7 @@ async def browse_server(settings: BaseModel, *, depth: int, most: int) -> Browse
     """Raises NotConnected; LinesideError for settings of another protocol than `opcua`."""
     if not isinstance(settings, OpcUaConnection):
         raise LinesideError("is no connection of protocol 'opcua', and nothing else can be browsed")
-    from adapters.opcua_browse import browse, endpoints  # as in adapters.registry: it takes long to load
+    from adapters.opcua_browse import browse, endpoints  # likewise
 
     offered = await endpoints(settings)
     return Browsed(offered, [each async for each in browse(settings, depth=depth, most=most)])

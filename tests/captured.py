@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from adapters.registry import protocols
 from gateway.capture.file import CaptureFile
 from gateway.capture.form import About, Known, KnownId, KnownPosition, Remembered
 from gateway.classes import native
@@ -29,7 +30,7 @@ from gateway.journal.transaction import Recalled
 from gateway.journal.writer import Writer
 from gateway.profile.register_frame import encode
 from gateway.profile.registers import answer
-from gateway.wiring import cast, protocols
+from gateway.wiring import cast
 from tests.build import FAST, until
 from tests.conftest import ROOT
 

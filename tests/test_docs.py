@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.app import app
+from gateway.cli.app import application
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -35,7 +35,7 @@ def _mentioned(pattern: re.Pattern[str]) -> set[str]:
 
 def _lineside(*arguments: str) -> str:
     """What it complained about; empty if it succeeded."""
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(application(), arguments)
     return f"exit status {done.exit_code}: {done.output}{done.exception!r}" if done.exit_code else ""
 
 
@@ -61,7 +61,7 @@ def test_commands_exist() -> None:
     commands = sorted(_mentioned(COMMAND))
     assert "run" in commands
     for command in commands:
-        done = CliRunner().invoke(app, [command, "--help"])
+        done = CliRunner().invoke(application(), [command, "--help"])
         assert done.exit_code == 0, f"lineside {command} --help: {done.output}"
 
 

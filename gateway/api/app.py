@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api import cursor, document
+from gateway.api import cursor
 from gateway.api.access import Access, Gate
 from gateway.api.captures import Captures
 from gateway.api.context import Context, HttpSettings
@@ -84,7 +84,7 @@ def assemble(sources: Sources, http: HttpSettings, *, telemetry: Telemetry, vers
     )
     documentation = Documentation(version=version)
     routes = (*routes, *documentation.routes())
-    documentation.document = document.describe(routes, version=version)
+    documentation.described = routes
     app = FastAPI(
         title="Lineside",
         version=version,

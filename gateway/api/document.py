@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.resources import files
 from typing import Any, get_args
 
@@ -28,11 +29,16 @@ _CHANGES = (Kind.ORIGIN_NOT_ALLOWED, Kind.UNSUPPORTED_MEDIA_TYPE)
 
 
 class Documentation:
-    """The endpoints. `document` is made once all routes are known."""
+    """The endpoints. described: all routes, set once they are known."""
 
     def __init__(self, *, version: str) -> None:
         self._version = version
-        self.document: dict[str, Any] = {}
+        self.described: Sequence[Route] = ()
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """Made when it is first asked for: few ask, and a gateway that starts has machines waiting."""
+        return describe(self.described, version=self._version)
 
     def routes(self) -> tuple[Route, ...]:
         file = Parameter("file", "One of the page's files.", {"type": "string", "enum": list(_FILES)}, where="path")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from gateway.capture.choice import Choice
 from gateway.capture.form import About, Site
 from gateway.capture.mend import mend, messages
 from gateway.capture.metrics import CaptureMetrics
-from gateway.capture.order import Limits, Order, Standing
+from gateway.capture.order import NAME, Limits, Order, Standing
 from gateway.capture.reading import CaptureError, Part
 from gateway.capture.recorder import Recorder, Redaction, Script, sync_folder
 from gateway.capture.shelf import Shelf, pieces
@@ -33,9 +32,6 @@ from gateway.ingest.queues import Item, Queue
 from gateway.journal.transaction import Recalled, Transaction
 
 log = logging.getLogger("lineside.capture")
-
-NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""Of a capture, and its folder."""
 
 
 class Refused(LinesideError):

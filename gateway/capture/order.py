@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
 
 FILE = "order.json"
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""Of a capture, and its folder."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,13 @@ import msgspec
 import typer
 from pydantic import BaseModel
 
+from adapters.registry import protocols
 from gateway.cli.common import ConfigOption, JsonOption, configuration
 from gateway.config.plan import Resolved
 from gateway.core.errors import ConfigError, LinesideError
 from gateway.core.problems import unknown
 from gateway.profile.proposal import proposal
-from gateway.wiring import browse_server, protocols
+from gateway.wiring import browse_server
 
 
 def command(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from adapters.registry import protocols
 from gateway import resources
 from gateway.cli.demo_pace import looked_at
 from gateway.config.address import Address
 from gateway.config.load import load
 from gateway.config.plan import Resolved, StationPlan, resolve
-from gateway.wiring import protocols
 
 if TYPE_CHECKING:
     from simulators.line_up import Place

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from adapters.registry import protocols
 from gateway import resources
 from gateway.capture.file import CaptureFile
 from gateway.capture.form import SUFFIX, About, Captured, Wire
@@ -27,7 +28,8 @@ from gateway.core.errors import ConfigError, LinesideError
 from gateway.pcap.importing import Import
 from gateway.pcap.places import Places
 from gateway.pcap.tshark import PcapError
-from gateway.wiring import VERSION, machines_on, protocols, sinks
+from gateway.sinks.registry import sinks
+from gateway.wiring import VERSION, machines_on
 
 _NO_JOURNAL = "00000000-0000-0000-0000-000000000000"
 """In a capture that no gateway made."""

@@ -11,8 +11,9 @@ from gateway.core.errors import ConfigError, LinesideError
 def main() -> None:
     """Entry point of `lineside`."""
     gc.disable()  # what is loaded stays: looking for garbage in it, again and again, takes a fifth of a start
-    from gateway.cli.app import app
+    from gateway.cli.app import application
 
+    app = application(sys.argv[1:])
     gc.enable()
     try:
         app(standalone_mode=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import typer
 
+from adapters.registry import protocols
 from gateway.capture.reading import Capture
 from gateway.cli import replay_config, replay_cues, replay_keys
 from gateway.cli.replay_cues import Between
@@ -19,7 +20,6 @@ from gateway.config.address import Address
 from gateway.config.captured import rebuild
 from gateway.core.errors import ConfigError
 from gateway.core.times import Micros, to_datetime
-from gateway.wiring import protocols
 
 if TYPE_CHECKING:
     from simulators.replay.actor import Actor, Role

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from adapters.registry import protocols
 from gateway.classes import table
 from gateway.config import reference
 from gateway.profile import reference as profiles
-from gateway.wiring import protocols, sinks
+from gateway.sinks.registry import sinks
 
 
 def command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from adapters.registry import protocols
 from gateway.capture.reading import Capture
 from gateway.config.captured import rebuild
 from gateway.config.plan import Resolved
@@ -14,7 +15,7 @@ from gateway.core.problems import unknown
 from gateway.core.times import Micros
 from gateway.ingest.stations import UNASSIGNED
 from gateway.replay.offline import Offline
-from gateway.wiring import cast, protocols
+from gateway.wiring import cast
 
 
 def resolved(capture: Capture, profiles: Sequence[str] = ()) -> Resolved:

@@ -8,8 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.capture.captures import NAME
-from gateway.capture.order import Limits, Order
+from gateway.capture.order import NAME, Limits, Order
 from gateway.config.table import Table
 from gateway.core.files import LocalPath
 from gateway.core.secrets import Secret

@@ -21,7 +21,9 @@ _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(ms|s|min|h)")
 class Table(BaseModel):
     """What all tables have in common. Lists arrive as tuples (gateway.core.problems)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, defer_build=True
+    )
 
 
 def _duration(value: object) -> float:

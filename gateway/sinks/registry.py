@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel
 
 from gateway.sinks.postgres.settings import PostgresSink
-from gateway.sinks.postgres.sink import Postgres
-from gateway.sinks.sink import Sink
+
+if TYPE_CHECKING:  # with it comes the database
+    from gateway.sinks.sink import Sink
 
 
 class Entry(NamedTuple):
@@ -19,8 +20,19 @@ class Entry(NamedTuple):
     make: Callable[[Any], Sink]
 
 
-SINKS: Mapping[str, Entry] = {"postgres": Entry(PostgresSink, Postgres)}
+def _postgres(settings: PostgresSink) -> Sink:
+    from gateway.sinks.postgres.sink import Postgres  # loaded with its driver, when there is such a sink
+
+    return Postgres(settings)
+
+
+SINKS: Mapping[str, Entry] = {"postgres": Entry(PostgresSink, _postgres)}
 
 
 def build(settings: BaseModel) -> Sink:
     return next(entry for entry in SINKS.values() if isinstance(settings, entry.settings)).make(settings)
+
+
+def sinks() -> dict[str, type[BaseModel]]:
+    """Settings model of each kind that a sink may have."""
+    return {name: entry.settings for name, entry in SINKS.items()}

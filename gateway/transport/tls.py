@@ -15,7 +15,7 @@ from gateway.core.files import LocalPath
 class ClientTls(BaseModel):
     """TLS of a connection that we open. An empty table is enough where the system's authorities vouch for the peer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     ca: LocalPath | None = Field(default=None, description="Authorities to trust, PEM. Left out: those of the system.")
     verify: bool = Field(
@@ -42,7 +42,7 @@ class ClientTls(BaseModel):
 class ServerTls(BaseModel):
     """TLS of a port that we listen on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     cert: LocalPath = Field(description="Our certificate with its chain, PEM.")
     key: LocalPath = Field(description="Private key of `cert`, PEM, without a passphrase.")

@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+from adapters.registry import protocols
 from gateway import resources
 from gateway.capture.reading import Capture
 from gateway.cli import replay_config
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.cli.demo_line import places
 from gateway.cli.replay_show import Show, Wishes
 from gateway.config.captured import describe
 from gateway.config.load import load
 from gateway.config.plan import resolve
-from gateway.wiring import Gateway, protocols
+from gateway.wiring import Gateway
 from simulators.broker import private_broker
 from simulators.line_up import LineUp, World, line_up
 from simulators.model.demo import demo_scenario
@@ -185,7 +186,7 @@ async def done_before(playing: asyncio.Task[Any], event: asyncio.Event) -> None:
 async def test_a_second_gateway_makes_the_same_of_a_capture_that_is_played(run: Run, tmp_path: Path) -> None:
     journal = await replayed(run.capture, tmp_path)
     options = ["--as", "replay", "--journal", str(journal), "--speed", str(REPLAY), "--poll", "0.5"]
-    done = await asyncio.to_thread(CliRunner().invoke, app, ["reconcile", str(run.capture), *options])
+    done = await asyncio.to_thread(CliRunner().invoke, application(), ["reconcile", str(run.capture), *options])
     assert done.exit_code == 0, done.output
     same = re.findall(r"^\S+ +[1-9]\d*(?: +\d+){4}$", done.output, re.MULTILINE)
     assert len(same) == 13, done.output  # every machine had something to say
@@ -198,7 +199,7 @@ def test_a_recording_gives_what_the_gateway_captured(run: Run) -> None:
         pytest.skip("recording packets takes root")
     out = run.folder / "line.mcap"
     config = str(run.folder / "lineside.toml")
-    done = CliRunner().invoke(app, ["import-pcap", str(run.recording), "-c", config, "--out", str(out)])
+    done = CliRunner().invoke(application(), ["import-pcap", str(run.recording), "-c", config, "--out", str(out)])
     assert done.exit_code == 0, done.output
     (capture,) = run.capture.glob("*.mcap")
     assert_same(capture, out, NETWORKED)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from gateway.capture.form import Captured, Hole, Stored
 from gateway.capture.reading import Capture
 from gateway.capture.records import Damage, Records
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.frame import Frame
 from tests.daemon import Daemon, config
 from tests.load import MqttLoad, wait_stored
@@ -81,7 +81,7 @@ def _post(daemon: Daemon, path: str, body: Any = None, method: str = "POST") -> 
 
 
 def _command(daemon: Daemon, *arguments: str) -> str:
-    done = CliRunner().invoke(app, ["capture", *arguments, "-c", str(daemon.path)], catch_exceptions=False)
+    done = CliRunner().invoke(application(), ["capture", *arguments, "-c", str(daemon.path)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -166,9 +166,9 @@ def test_what_cannot_be_done_is_said(daemon: Daemon) -> None:
     assert daemon.status("/api/v1/captures/ring/files/..%2Forder.json") == 404
     assert daemon.status("/api/v1/captures/ring/files/order.json") == 404
     assert _post(daemon, "/captures/ring", method="DELETE")[0] == 409
-    done = CliRunner().invoke(app, ["capture", "start", "a b", "-c", str(daemon.path)])
+    done = CliRunner().invoke(application(), ["capture", "start", "a b", "-c", str(daemon.path)])
     assert done.exit_code != 0
-    asked = CliRunner().invoke(app, ["capture", "list", "--url", daemon.url])
+    asked = CliRunner().invoke(application(), ["capture", "list", "--url", daemon.url])
     assert "ring: running" in asked.output
     assert _post(daemon, "/captures", {"name": "brief", "keep": {"bytes": 1_000_000}, "redact": True})[0] == 201
     assert _post(daemon, "/captures/brief/stop")[1]["running"] is False

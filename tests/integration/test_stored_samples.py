@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import stored_samples
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.sample import Value
 from simulators.ledger import Anchor, Ledger
 from simulators.voices.voice import Looked, Showing
@@ -76,25 +76,25 @@ def test_the_exit_status_counts_samples(
     tmp_path: Path, values: list[tuple[float, float]], status: int, counts: dict[str, int]
 ) -> None:
     where = ("reconcile", str(written(tmp_path)), "--journal", str(held(tmp_path, *values)))
-    done = CliRunner().invoke(app, [*where, "--json"])
+    done = CliRunner().invoke(application(), [*where, "--json"])
     assert done.exit_code == status, done.output
     answer = json.loads(done.output)
     assert answer["clean"] is not bool(status)
     assert {kind: count for kind, count in answer["samples"][OVEN]["counts"].items() if count} == counts
-    said = CliRunner().invoke(app, where).output
+    said = CliRunner().invoke(application(), where).output
     assert ("They differ." in said) is bool(status)
 
 
 def test_a_ledger_that_says_nothing_of_samples(tmp_path: Path) -> None:
     where = ("reconcile", str(written(tmp_path, samples=False)), "--journal", str(held(tmp_path, (5.0, 21.0))))
-    done = CliRunner().invoke(app, where)
+    done = CliRunner().invoke(application(), where)
     assert done.exit_code == 0, done.output
     assert "Samples were not compared: this ledger says nothing of them." in done.output
-    assert json.loads(CliRunner().invoke(app, [*where, "--json"]).output)["samples"] is None
+    assert json.loads(CliRunner().invoke(application(), [*where, "--json"]).output)["samples"] is None
 
 
 def test_not_known_how_it_was_played(tmp_path: Path) -> None:
     path = shutil.copy(written(tmp_path), tmp_path / "alone.ledger")
-    done = CliRunner().invoke(app, ["reconcile", str(path), "--journal", str(held(tmp_path, (5.0, 21.0)))])
+    done = CliRunner().invoke(application(), ["reconcile", str(path), "--journal", str(held(tmp_path, (5.0, 21.0)))])
     assert done.exit_code == 0, done.output
     assert "times, gaps and samples were not compared" in done.output

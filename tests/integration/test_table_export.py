@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import samples, table_file
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.cli.table_file import Column, Form
 from gateway.core.errors import ConfigError, LinesideError
 from gateway.core.sample import Value
@@ -35,7 +35,7 @@ def configured(folder: Path) -> Path:
 
 
 def lineside(folder: Path, *arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, [*arguments, "-c", str(configured(folder))])
+    done = CliRunner().invoke(application(), [*arguments, "-c", str(configured(folder))])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.exit_code, done.output

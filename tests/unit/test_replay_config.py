@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from adapters.registry import protocols
 from gateway import resources
 from gateway.cli import replay_config
 from gateway.cli.demo_pace import LOOKS, SUBSCRIPTIONS, looked_at, quicker
@@ -15,7 +16,6 @@ from gateway.config.captured import describe, rebuild
 from gateway.config.load import load
 from gateway.config.plan import Resolved, StationPlan, resolve
 from gateway.core.errors import ConfigError
-from gateway.wiring import protocols
 
 
 def _address(protocol: str, number: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from gateway.capture.reading import Capture
 from gateway.cli import replay_cues
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.cli.replay_cues import Between
 from gateway.cli.replay_show import Show, Wishes
 from gateway.core.errors import ConfigError
@@ -124,6 +124,6 @@ async def test_names_that_are_not_in_the_capture(capture: Path, tmp_path: Path, 
     ],
 )
 def test_options_that_mean_nothing(options: list[str], said: str, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["replay", str(tmp_path), *options])
+    done = CliRunner().invoke(application(), ["replay", str(tmp_path), *options])
     assert isinstance(done.exception, ConfigError)
     assert done.exception.problems[0].startswith(said)

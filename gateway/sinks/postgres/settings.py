@@ -17,7 +17,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 class PostgresSink(BaseModel):
     """A `[[sink]]` with `kind = "postgres"`: the plant's history, in one database for many gateways."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     kind: Literal["postgres"] = Field(description="What kind of sink it is.")
     name: str = Field(

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.registry import build
+from adapters.registry import build, protocols
 from gateway import wiring
 from gateway.config.load import load
 from gateway.config.plan import Resolved, resolve
@@ -98,7 +98,7 @@ def configured(folder: Path, text: str) -> Resolved:
     (folder / "oven.toml").write_text(PROFILE)
     path = folder / "lineside.toml"
     path.write_text(HEAD + text)
-    return resolve(load(path, wiring.protocols()))
+    return resolve(load(path, protocols()))
 
 
 @asynccontextmanager

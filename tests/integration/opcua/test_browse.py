@@ -10,13 +10,13 @@ import pytest
 from asyncua import ua
 from typer.testing import CliRunner
 
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.errors import ConfigError, NotConnected
 from tests.integration.opcua.servers import Oven
 
 
 def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["browse", *arguments])
+    result = CliRunner().invoke(application(), ["browse", *arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from gateway.capture.form import Captured
 from gateway.capture.reading import Capture
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.errors import ConfigError
 from gateway.pcap.tshark import PcapError
 from tests.integration.pcap import line
@@ -39,7 +39,7 @@ def imported(data: bytes, folder: Path, *options: str, config: Path = CONFIG) ->
     recording.write_bytes(data)
     out.unlink(missing_ok=True)
     arguments = ["import-pcap", str(recording), "-c", str(config), "--out", str(out), "--json", *options]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(application(), arguments)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     told: Mapping[str, Any] = msgspec.json.decode(done.stdout)
@@ -76,7 +76,7 @@ def test_a_recording_gives_what_the_gateway_captured(tmp_path: Path) -> None:
     assert told["damage"] == ""
     assert not told["not_found"]
     assert not told["unknown"]
-    verified = CliRunner().invoke(app, ["verify", str(out)])
+    verified = CliRunner().invoke(application(), ["verify", str(out)])
     assert verified.exit_code == 0
     assert f"{told['events']} events as those in the capture" in verified.output
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from adapters.cfx_amqp import CfxAmqpAdapter, CfxAmqpConnection
 from gateway.capture.form import Captured
 from gateway.capture.reading import Capture
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.frame import Frame
 from gateway.core.secrets import Secret
 from tests.integration.amqp.peers import envelope, take
@@ -63,7 +63,7 @@ async def test_deliveries_of_many_frames_and_copies(rabbitmq: RabbitMq, tmp_path
         f'[gateway]\nname = "bench"\nsite = "example"\n[[line]]\nname = "L1"\n[[line.station]]\nname = "m1"\nclass = "pick_and_place"\n'
         f'source = {{ {source}, password = "file:nowhere" }}\n'
     )
-    done = CliRunner().invoke(app, ["import-pcap", str(recording), "-c", str(config), "--out", str(out)])
+    done = CliRunner().invoke(application(), ["import-pcap", str(recording), "-c", str(config), "--out", str(out)])
     assert done.exit_code == 0, done.output
     imported = [each.frame for each in Capture([out]).entries() if isinstance(each, Captured)]
     assert [_said(each) for each in imported] == [_said(each) for each in heard]

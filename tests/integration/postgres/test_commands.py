@@ -13,10 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.registry import protocols
 from gateway import wiring
 from gateway.cli.main import main
 from gateway.config.load import load
 from gateway.config.plan import resolve
+from gateway.sinks.registry import sinks
 from tests.conftest import ROOT
 from tests.integration.postgres.journals import asking, delivered, event, following, line, sample, until
 
@@ -45,7 +47,7 @@ async def test_a_gateway_with_a_sink(tmp_path: Path, database: str) -> None:
         await of.put([event(number) for number in range(10)], [sample(1)])
     path = tmp_path / "lineside.toml"
     path.write_text(CONFIG.format(database))
-    gateway = wiring.Gateway(resolve(load(path, wiring.protocols(), sinks=wiring.sinks())))
+    gateway = wiring.Gateway(resolve(load(path, protocols(), sinks=sinks())))
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(gateway.run(stop, ready=lambda url: ready.set()), name="gateway")
     try:
@@ -73,7 +75,7 @@ async def test_a_gateway_with_a_sink(tmp_path: Path, database: str) -> None:
 async def test_a_gateway_whose_database_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "lineside.toml"
     path.write_text(CONFIG.format("postgresql://lineside@127.0.0.1:1/plant"))
-    gateway = wiring.Gateway(resolve(load(path, wiring.protocols(), sinks=wiring.sinks())))
+    gateway = wiring.Gateway(resolve(load(path, protocols(), sinks=sinks())))
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(gateway.run(stop, ready=lambda url: ready.set()), name="gateway")
     try:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from adapters.registry import build
+from adapters.registry import build, protocols
 from gateway import wiring
 from gateway.cli.stored_samples import of_file
 from gateway.config.load import load
@@ -41,7 +41,7 @@ async def running(folder: Path, text: str) -> AsyncIterator[tuple[Bench, Supervi
     """text: lines and stations of a configuration. Every machine is connected when the block begins."""
     path = folder / "lineside.toml"
     path.write_text(HEAD + text, "utf-8")
-    resolved = resolve(load(path, wiring.protocols()))
+    resolved = resolve(load(path, protocols()))
     async with bench(folder, stations=wiring.stations(resolved)) as behind:
         adapters = [
             build(settings, gateway="g1", machines=wiring.machines_on(resolved, name))

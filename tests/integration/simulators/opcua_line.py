@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from adapters.registry import build
+from adapters.registry import build, protocols
 from gateway import wiring
 from gateway.config.load import load
 from gateway.config.plan import resolve
@@ -85,7 +85,7 @@ class Line:
 async def line(folder: Path, url: str) -> AsyncIterator[Line]:
     path = folder / "lineside.toml"
     path.write_text(CONFIG.format(station=NAME, url=url, pki=folder / "pki"))
-    resolved = resolve(load(path, wiring.protocols()))
+    resolved = resolve(load(path, protocols()))
     async with bench(folder, stations=wiring.stations(resolved)) as behind:
         adapters = [
             build(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import build
+from adapters.registry import build, protocols
 from gateway import wiring
 from gateway.config.load import load
 from gateway.config.plan import resolve
@@ -107,7 +107,7 @@ async def plant(folder: Path, broker: Mosquitto) -> AsyncIterator[Plant]:
         text += STATION.format(name=station[3:], kind=KINDS[station], connection=connection, handle=handle(station))
     path = folder / "lineside.toml"
     path.write_text(text)
-    resolved = resolve(load(path, wiring.protocols()))
+    resolved = resolve(load(path, protocols()))
     async with bench(folder, stations=wiring.stations(resolved)) as behind:
         adapters = [
             build(settings, gateway="g1", machines=wiring.machines_on(resolved, name))

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.registry import build
+from adapters.registry import build, protocols
 from gateway import wiring
 from gateway.config.load import load
 from gateway.config.plan import resolve
@@ -63,7 +63,7 @@ evidence = { level = "example" }
 async def running(folder: Path, results: Path, profile: str, options: str) -> AsyncIterator[Bench]:
     path = folder / "lineside.toml"
     path.write_text(CONFIG.format(station=STATION, profile=profile, path=results, options=options))
-    resolved = resolve(load(path, wiring.protocols()))
+    resolved = resolve(load(path, protocols()))
     async with bench(folder, stations=wiring.stations(resolved)) as behind:
         adapters = [
             build(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.errors import ConfigError
 from tests.conftest import ROOT
 
@@ -17,7 +17,7 @@ EXAMPLE = "reflow_oven/example-10-zone"
 
 def lineside(*arguments: str) -> tuple[int, str, str]:
     """Exit status, output and complaints, the last as the command's entry point prints them."""
-    done = CliRunner().invoke(app, ["profile", *arguments])
+    done = CliRunner().invoke(application(), ["profile", *arguments])
     if isinstance(done.exception, ConfigError):
         return 2, done.stdout, "\n".join(done.exception.problems)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from gateway.capture.form import Captured
 from gateway.capture.reading import Capture
 from gateway.cli import replayed
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.errors import LinesideError
 from gateway.core.frame import Delivery
 from gateway.ingest.own_frames import observation_of
@@ -49,7 +49,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def reconcile(capture: Path, journal: Path, *more: str) -> tuple[int, str]:
     arguments = ["reconcile", str(capture), "--as", "replay", "--journal", str(journal), "--speed", str(SPEED), *more]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(application(), arguments)
     return done.exit_code, done.output
 
 

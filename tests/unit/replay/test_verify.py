@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.app import app
+from gateway.cli.app import application
 from gateway.core.sample import Value
 from tests.captured import configured, polled, record
 from tests.conftest import ROOT
@@ -35,7 +35,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verify(capture: Path, *arguments: str | Path) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["verify", str(capture), *map(str, arguments)])
+    done = CliRunner().invoke(application(), ["verify", str(capture), *map(str, arguments)])
     return done.exit_code, done.output
 
 
@@ -78,7 +78,7 @@ def test_expected_events_stand_in_a_file(tmp_path: Path, capture: Path) -> None:
     code, said = verify(capture, "--expected", golden, "--from", "2026-11-20T12:01:01Z", "--json")
     assert [each["units"] for each in json.loads(said)["compared"]["differences"]] == [["SN2"]]
     golden.write_text("{}\n")
-    done = CliRunner().invoke(app, ["verify", str(capture), "--expected", str(golden)])
+    done = CliRunner().invoke(application(), ["verify", str(capture), "--expected", str(golden)])
     assert str(done.exception) == f"{golden}:1: no event: it has no 'id'"
 
 
@@ -97,13 +97,13 @@ def test_whose_profile_it_is_must_be_clear(tmp_path: Path, capture: Path) -> Non
     other.write_text((PROFILES / f"{OVEN}.toml").read_text())
     assert verify(capture, "--profile", other)[0] == 0, "there is one oven"
     assert verify(capture, "--profile", f"{other}=L1.reflow")[0] == 0
-    done = CliRunner().invoke(app, ["verify", str(capture), "--profile", f"{other}=L1.nobody"])
+    done = CliRunner().invoke(application(), ["verify", str(capture), "--profile", f"{other}=L1.nobody"])
     assert "'L1.nobody' is no station of this capture; allowed: L1.pnp, L1.reflow, L1.scan" in str(done.exception)
     done = CliRunner().invoke(
-        app, ["verify", str(capture), "--profile", str(PROFILES / "generic/example-registers.toml")]
+        application(), ["verify", str(capture), "--profile", str(PROFILES / "generic/example-registers.toml")]
     )
     assert "say whose profile it is" in str(done.exception)
-    done = CliRunner().invoke(app, ["verify", str(capture), "--station", "L1.relfow"])
+    done = CliRunner().invoke(application(), ["verify", str(capture), "--station", "L1.relfow"])
     assert "did you mean 'L1.reflow'?" in str(done.exception), "of a station that there is not, all is as it was"
 
 
@@ -113,7 +113,7 @@ def test_a_folder_of_captures_tries_a_profile(tmp_path: Path, capture: Path) -> 
     os.link(capture, folder / "shift.mcap")
 
     def tried(*more: str) -> tuple[int, str]:
-        done = CliRunner().invoke(app, ["profile", "test", OVEN, "--captures", str(folder), *more])
+        done = CliRunner().invoke(application(), ["profile", "test", OVEN, "--captures", str(folder), *more])
         return done.exit_code, done.output
 
     code, said = tried()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.registry import build
+from adapters.registry import build, protocols
 from gateway.config.load import load
 from gateway.config.plan import resolve
 from gateway.core.telemetry import Telemetry
@@ -13,7 +13,7 @@ from gateway.ingest.settings import IngestSettings
 from gateway.journal.transaction import Transaction
 from gateway.supervisor.settings import SupervisorSettings
 from gateway.supervisor.supervisor import Supervisor
-from gateway.wiring import Gateway, machines_on, protocols
+from gateway.wiring import Gateway, machines_on
 from tests.unit.journal.feed import ListFeed, event
 
 CONFIG = """
