@@ -64,6 +64,7 @@ class Journal:
             "PRAGMA synchronous=FULL",
             "PRAGMA cache_size=-65536",
             *schema.MIGRATIONS[0].split(";\n"),
+            *(f"DROP INDEX {index}" for index in schema.SUPERSEDED),
         ):
             if statement.strip():
                 run(statement).close()
