@@ -69,7 +69,9 @@ async def running(config: Path) -> AsyncIterator[Gateway]:
 
 
 async def still(gateway: Gateway, seconds: float = 1.0) -> None:
-    """Nothing new has come for so long: files have to settle."""
+    """Every machine has said something, and then nothing new has come for so long: files have to settle, and after a look
+    at a folder that took long, as on a busy computer, the gateway rests ten times as long before the next."""
+    await until(lambda: _all_heard(gateway), timeout_s=60)
     loop = asyncio.get_running_loop()
     seen, since = gateway.writer.head, loop.time()
     async with asyncio.timeout(60):
@@ -77,6 +79,12 @@ async def still(gateway: Gateway, seconds: float = 1.0) -> None:
             await asyncio.sleep(0.1)
             if gateway.writer.head != seen:
                 seen, since = gateway.writer.head, loop.time()
+
+
+def _all_heard(gateway: Gateway) -> bool:
+    supervisor = gateway._supervisor
+    assert supervisor is not None
+    return all(sight.heard is not None for link in supervisor.links.values() for sight in link.sights.values())
 
 
 NETWORKED = ("plant-broker", "p2p", "L1.reflow", "L1.aoi", "L1.loader")

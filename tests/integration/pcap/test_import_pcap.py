@@ -81,6 +81,40 @@ def test_a_recording_gives_what_the_gateway_captured(tmp_path: Path) -> None:
     assert f"{told['events']} events as those in the capture" in verified.output
 
 
+def test_a_frame_that_is_in_one_of_them_only_is_seen(tmp_path: Path) -> None:
+    """Else nothing would follow from that they are the same."""
+    for port, end in ((MQTT, 0), (AMQP, 1), (MODBUS, 0), (OPC_UA, 0)):  # over AMQP it is the machine that connects
+
+        def without(packets: list[Packet], port: int = port, end: int = end) -> list[Packet]:
+            of_machine = [each for each in packets if each.ports[end] == port and each.size > 30]
+            return [each for each in packets if each is not of_machine[len(of_machine) * 2 // 3]]
+
+        _, out = imported(changed(without), tmp_path)
+        for both in ((SAMPLES / "line.mcap", out), (out, SAMPLES / "line.mcap")):
+            with pytest.raises(AssertionError):
+                line.assert_same(*both, CONNECTIONS, again=True)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "beyond", "may_be"),
+    [
+        ("modbus-tcp", [], True),
+        ("modbus-tcp", [-0.02], True),
+        ("modbus-tcp", [0.01, 0.03], False),
+        ("modbus-tcp", [-6.0], False),
+        ("opcua", [0.01, 0.02], True),
+        ("opcua", [-0.02, -0.01, 0.0, 0.1, 0.11, 0.2, 0.21], True),
+        ("opcua", [-0.03, -0.02, -0.01, 0.0], False),
+        ("opcua", [-6.0], False),
+        ("opcua", [0.1, 6.0], False),
+    ],
+)
+def test_what_a_gateway_may_leave_unread_at_its_end(protocol: str, beyond: Sequence[float], may_be: bool) -> None:
+    ended = 1_795_313_827_000_000
+    times = [ended + round(each * 1_000_000) for each in beyond]
+    assert line.unread(times, ended, {"protocol": protocol}) is may_be
+
+
 def test_packets_again_and_out_of_order_change_nothing(tmp_path: Path) -> None:
     def shuffled(packets: list[Packet]) -> list[Packet]:
         found = list(packets)
