@@ -15,7 +15,8 @@ import msgspec
 
 from gateway.core.errors import NotConnected
 from gateway.transport.amqp_engine import Engine, Options
-from gateway.transport.amqp_links import Received, fail
+from gateway.transport.amqp_links import Received
+from gateway.transport.amqp_sender import fail
 from gateway.transport.sasl import Claim, Outcome, SaslClient, SaslError, SaslServer
 
 

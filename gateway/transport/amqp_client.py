@@ -12,7 +12,8 @@ import msgspec
 from gateway.core.errors import NotConnected
 from gateway.transport.amqp import Connection, Watcher
 from gateway.transport.amqp_engine import Options
-from gateway.transport.amqp_links import Received, Receiver, Sender
+from gateway.transport.amqp_links import Received, Receiver
+from gateway.transport.amqp_sender import Sender
 from gateway.transport.sasl import SaslClient
 
 

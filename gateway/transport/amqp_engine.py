@@ -27,7 +27,8 @@ from cproton import (
     lib,
 )
 
-from gateway.transport.amqp_links import SCRATCH, Received, Receiver, Sender, describe, link_of, session_of
+from gateway.transport.amqp_links import SCRATCH, Received, Receiver, link_of, session_of
+from gateway.transport.amqp_sender import Sender, describe
 
 MAX_SESSIONS = 8
 """Sessions per connection that a peer may open: the SDK and every client we know use one."""
@@ -136,6 +137,8 @@ class Engine:
             chunk = bytearray(size)
             lib.pn_transport_peek(impl, ffi.from_buffer(chunk), size)
             lib.pn_transport_pop(impl, size)
+            for sender in self.senders.values():
+                sender.go_on()
             yield chunk
 
     def tick(self, now: float) -> float | None:
@@ -234,13 +237,13 @@ class Engine:
         self.closing = True
         self._over = True
         self._owner.ended(reason)
+        self.touch()
 
     def violated(self, name: str, text: str) -> None:
         """End the connection because of what the peer did, and tell it so."""
         if not self.closing:
             self._connection.condition = proton.Condition(name, text)
         self._end(f"{name}: {text}")
-        self.touch()
 
     # Links
 
@@ -280,10 +283,8 @@ class Engine:
             return
         reason = describe(link.remote_condition) or "closed by the peer"
         self._forget(known, reason)
-        if not self.serving and not self.closing:
-            # A connecting end has the links that it needs: without one of them the connection is of no use.
+        if not self.serving and not self.closing:  # a connecting end needs every link that it has
             self._end(f"link to {known.address!r}: {reason}")
-            self.touch()
 
     def _session_closed(self, session: proton.Session) -> None:
         reason = describe(session.remote_condition) or "the peer closed the session"
@@ -293,7 +294,6 @@ class Engine:
         session.close()
         if not self.serving:
             self._end(reason)
-            self.touch()
 
     def _links(self) -> list[Receiver | Sender]:
         return [*self.receivers.values(), *self.senders.values()]

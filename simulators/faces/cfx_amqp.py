@@ -15,8 +15,8 @@ import msgspec
 from gateway.core.errors import NotConnected
 from gateway.transport.amqp_client import Endpoint, connect
 from gateway.transport.amqp_engine import Options
-from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import Outcome
 from simulators.outbox import Outbox, Outgoing, Send, Taken, forward, ignore
 
 _GZIP = 16 + zlib.MAX_WBITS

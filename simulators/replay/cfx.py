@@ -20,9 +20,10 @@ from gateway.core.frame import Frame
 from gateway.transport.amqp import Connection
 from gateway.transport.amqp_client import Client, Endpoint, connect
 from gateway.transport.amqp_engine import Options
-from gateway.transport.amqp_links import Outcome, Received, Sender
+from gateway.transport.amqp_links import Received
 from gateway.transport.amqp_listener import Access, Listener, listen
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import Outcome, Sender
 from simulators.replay.actor import Actor, Role, Stage, Unplayable
 from simulators.replay.address import LOOPBACK, free_port, spelt
 from simulators.replay.broker import BehindBroker

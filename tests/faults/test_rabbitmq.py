@@ -12,8 +12,8 @@ import pytest
 
 from gateway.transport.amqp_client import Endpoint, connect
 from gateway.transport.amqp_engine import Options
-from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import Outcome
 from tests.daemon import config
 from tests.faults.conftest import STATION, Make
 from tests.faults.test_broker import gaps, links, past_the_cap, states, supervisor_lines

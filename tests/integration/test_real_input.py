@@ -14,8 +14,8 @@ from proton.utils import BlockingConnection
 
 from gateway.transport.amqp_client import Endpoint, connect
 from gateway.transport.amqp_engine import Options
-from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import Outcome
 from tests.daemon import Daemon, config
 from tests.integration.corpus import Payload, official, packed_in, wrapped
 from tests.servers import free_port

@@ -19,8 +19,9 @@ from gateway.cfx.check import check
 from gateway.transport.amqp import Connection
 from gateway.transport.amqp_client import Endpoint, connect
 from gateway.transport.amqp_engine import Options
-from gateway.transport.amqp_links import Outcome, Received, Sender
+from gateway.transport.amqp_links import Received
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import Outcome, Sender
 from gateway.transport.tls import client_context
 from gateway.transport.users import hash_password
 from tests.daemon import Daemon, config

@@ -19,8 +19,8 @@ from gateway.core.errors import NotConnected
 from gateway.core.frame import NoticeKind
 from gateway.core.observation import CfxMessage
 from gateway.transport.amqp_client import connect
-from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import Outcome
 from gateway.transport.sasl import AMQP_HEADER, SASL_HEADER
 from gateway.transport.tls import client_context
 from gateway.transport.users import hash_password
@@ -334,7 +334,7 @@ async def test_cancelled_while_reading() -> None:
 async def test_the_recorded_bytes_of_the_sdk(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AMQPNetLite's own encoding, as delivery payloads: three envelopes, two of them distinct."""
     adapter = listening()
-    monkeypatch.setattr("gateway.transport.amqp_links.encode", lambda message: message.body)
+    monkeypatch.setattr("gateway.transport.amqp_sender.encode", lambda message: message.body)
     found: list[Any] = []
     async with adapter.connect() as items, connect(endpoint(adapter), machine()) as client:
         sender = await client.sender("cfx")

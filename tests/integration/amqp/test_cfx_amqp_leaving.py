@@ -9,8 +9,8 @@ import pytest
 from gateway.core.errors import NotConnected
 from gateway.core.frame import NoticeKind
 from gateway.transport.amqp_client import connect
-from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage, encode
+from gateway.transport.amqp_sender import Outcome
 from tests.integration.amqp.peers import (
     endpoint,
     engines,

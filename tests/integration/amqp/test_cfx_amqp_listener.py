@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
 
-from gateway.core.errors import DecodeError
+from gateway.core.errors import DecodeError, NotConnected
 from gateway.core.frame import NoticeKind
 from gateway.core.observation import CfxMessage
 from gateway.transport.amqp_client import connect
-from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import PIECE, Outcome
 from tests.integration.amqp.peers import (
     endpoint,
     engines,
@@ -70,6 +71,36 @@ async def test_order_and_every_byte_of_many() -> None:
             for delivery in deliveries:
                 delivery.ack()
         assert {(await outcome).outcome for outcome in outcomes} == {Outcome.ACCEPTED}
+
+
+async def test_long_messages_are_sent_in_pieces_and_arrive_whole() -> None:
+    """proton moves all that it holds of a message with every frame: 40 MB at once kept the event loop for 8 s."""
+    adapter = listening()
+    long = [random.Random(number).randbytes(3_000_000 + number) for number in range(3)]
+    async with adapter.connect() as items, connect(endpoint(adapter), machine()) as client:
+        sender = await client.sender("x")
+        outcomes = []
+        for body in long:
+            outcomes += [sender.post(AmqpMessage(body=each)) for each in (body, body[:10])]
+            assert sender.link.session.outgoing_bytes == PIECE
+        for body in long:
+            first, second = await take(items, 2)
+            assert first.frame.payload == body
+            assert second.frame.payload == body[:10]
+            first.ack()
+            second.ack()
+        assert {(await outcome).outcome for outcome in outcomes} == {Outcome.ACCEPTED}
+
+
+async def test_a_connection_that_ends_within_a_long_message() -> None:
+    adapter = listening()
+    async with adapter.connect():
+        async with connect(endpoint(adapter), machine()) as client:
+            sender = await client.sender("x")
+            outcomes = [sender.post(AmqpMessage(body=bytes(8_000_000))) for _ in range(2)]
+        for outcome in outcomes:
+            with pytest.raises(NotConnected):
+                await outcome
 
 
 async def test_delivery_count_means_redelivered() -> None:
@@ -169,7 +200,7 @@ async def test_a_message_above_the_limit_is_quarantined_and_acknowledged() -> No
 
 async def test_bytes_that_are_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = listening()
-    monkeypatch.setattr("gateway.transport.amqp_links.encode", lambda message: message.body)
+    monkeypatch.setattr("gateway.transport.amqp_sender.encode", lambda message: message.body)
     async with adapter.connect() as items, connect(endpoint(adapter), machine()) as client:
         sender = await client.sender("x")
         outcome = sender.post(AmqpMessage(body=b"\x00\x53\x75 no data"))

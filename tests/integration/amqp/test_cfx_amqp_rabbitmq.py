@@ -13,8 +13,8 @@ from gateway.core.errors import NotConnected
 from gateway.core.observation import CfxMessage
 from gateway.core.secrets import Secret
 from gateway.transport.amqp_client import Endpoint, connect
-from gateway.transport.amqp_links import Outcome
 from gateway.transport.amqp_message import AmqpMessage
+from gateway.transport.amqp_sender import Outcome
 from tests.integration.amqp.peers import Rhea, envelope, machine, take, until
 from tests.servers.rabbitmq import RabbitMq
 
