@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ def free(folder: Path) -> int:
 
 def fill(folder: Path, *, leave: int) -> Path:
     """A file of somebody else's that takes all but so many bytes."""
-    path = folder / f"somebody-elses.{len(list(folder.iterdir()))}.log"
-    with path.open("wb") as file:
+    path = folder / f"somebody-elses.{uuid.uuid4().hex}.log"
+    with path.open("xb") as file:
         if (size := free(folder) - leave) > 0:
             os.posix_fallocate(file.fileno(), 0, size)
     return path
