@@ -43,12 +43,13 @@ class Plant:
         self.up(*STATIONS)
 
     def _trust(self) -> None:
-        """As a person does it: the move that the gateway asks for, and our certificate among those that the server knows."""
+        """As a person does it: our certificate among those that the server knows, and the move that the gateway asks for. In
+        this order: a server that turns our certificate down while it is told to trust it may go on doing so."""
         self.daemon.wait(lambda: "is not trusted" in str(self.link("tester")["reason"]))
         found = re.search(r"move (.*) to (.*)$", self.link("tester")["reason"])
         assert found is not None
-        shell('mv "$1" "$2"', *found.groups())
         self.peers.node.ask("trust", str(self.peers.folder / "opcua/own/certificate.der"))
+        shell('mv "$1" "$2"', *found.groups())
         self._trusted = True
 
     def stations(self) -> dict[str, Any]:
