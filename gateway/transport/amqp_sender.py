@@ -133,6 +133,8 @@ class Sender:
         """Give proton more of the message that has been begun, once it has sent what it had of it."""
         if self._rest and lib.pn_delivery_pending(self._open) == 0:
             self._give(self._rest)
+            if not self._rest and self._open in self._sent:
+                self.updated(self._open)
             self.flow()
 
     def _give(self, data: memoryview) -> None:
@@ -145,18 +147,24 @@ class Sender:
             lib.pn_delivery_settle(self._open)
 
     def updated(self, delivery: object) -> None:
-        """The peer said something about a delivery."""
+        """The peer said something about a delivery. About one that it has not got whole it is heard when it has, or when it
+        will take no more of it."""
         if not self.alive or not lib.pn_delivery_updated(delivery):
             return
         state, settled = lib.pn_delivery_remote_state(delivery), lib.pn_delivery_settled(delivery)
-        outcome = _OUTCOMES.get(state)
-        if outcome is None and not settled:
+        outcome, begun = _OUTCOMES.get(state), bool(self._rest) and delivery == self._open
+        if not settled and (begun or outcome is None):
             return
         future = self._sent.pop(delivery, None)
         if future is not None and not future.done():
             # Settled without a state: it gave up on saying (2.6.12), so the message counts as not delivered.
             future.set_result(Sent(outcome or Outcome.RELEASED, self._rejection(delivery, state)))
-        lib.pn_delivery_settle(delivery)
+        if begun:
+            self._rest = memoryview(b"")
+            lib.pn_delivery_abort(delivery)
+            self.flow()
+        else:
+            lib.pn_delivery_settle(delivery)
         self.engine.touch()
 
     def _rejection(self, delivery: object, state: int) -> str | None:
