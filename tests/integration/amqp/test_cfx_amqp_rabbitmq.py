@@ -66,7 +66,12 @@ async def test_receives_in_order(rabbitmq: RabbitMq, password: Secret) -> None:
     async with adapter(rabbitmq, vhost, password).connect() as items:
         await publish(rabbitmq, vhost, [b"next"])
         (delivery,) = await take(items, 1)
-        assert delivery.frame.payload == b"next"
+        while delivery.frame.payload != b"next":
+            # Seen once of RabbitMQ 3.10: what it had not worked through when the connection was closed is not acknowledged.
+            assert delivery.frame.redelivered
+            assert delivery.frame.payload in bodies[-100:]
+            delivery.ack()
+            (delivery,) = await take(items, 1)
 
 
 async def test_what_is_not_acknowledged_comes_again(rabbitmq: RabbitMq, password: Secret) -> None:
