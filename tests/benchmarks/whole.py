@@ -154,7 +154,7 @@ def _resident(pid: int) -> float:
 
 
 def idle(seconds: float) -> list[Row]:
-    """The demo at life's speed: gateway and its two simulated machines, one process; Mosquitto is another."""
+    """The demo at life's speed: gateway and its simulated machines, one process; Mosquitto is another."""
     url = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway", "demo", "--listen", url, "--speed", "1", "--seed", "1"],
@@ -162,7 +162,7 @@ def idle(seconds: float) -> list[Row]:
     )
     try:
         deadline = time.monotonic() + 30
-        while not _answers(f"http://{url}/api/v1/stations"):
+        while not _stations(url):
             if time.monotonic() > deadline or process.poll() is not None:
                 raise RuntimeError("the demo did not start")
             time.sleep(0.1)
@@ -173,17 +173,19 @@ def idle(seconds: float) -> list[Row]:
             time.sleep(0.5)
             most = max(most, _resident(process.pid))
         used = (cpu_s(process.pid) - before) / (time.monotonic() - start) * 100
+        stations = _stations(url)
     finally:
         process.terminate()
         process.wait(20)
-    what = "idle demo line (2 stations, machines in the same process)"
+    what = f"idle demo line ({stations} stations, machines in the same process)"
     return [
         Row(what=f"{what}, processor", a="of one core", b="", values=(used,), unit="%", target=("below", 10.0)),
         Row(what=f"{what}, memory", a="resident, most", b="", values=(most,), unit="MB", target=("below", 200.0)),
     ]
 
 
-def _answers(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-        return bool(json.loads(answer.read()))
-    return False
+def _stations(url: str) -> int:
+    """How many a gateway has; 0 while it does not answer."""
+    with suppress(OSError), urllib.request.urlopen(f"http://{url}/api/v1/stations", timeout=2) as answer:
+        return len(json.loads(answer.read())["stations"])
+    return 0
